@@ -1,0 +1,65 @@
+# Two commands are all a newcomer needs: `make run` and `make test`. Both install what is missing.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PORT ?= 8080
+DEMO ?= 1
+ARGS ?=
+DOCKER_USERNAME ?=
+DOCKER_IMAGENAME ?= os_credits
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+export PORT DEMO
+
+# Without these the scripts choose: a folder per machine, and below it one per checkout.
+ifdef DATA_DIR
+export DATA_DIR
+endif
+ifdef TOOLS_DIR
+export TOOLS_DIR
+endif
+
+IN_VENV := .venv/bin/python -m
+WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
+
+.PHONY: help install run test check bench-quick lock clean up-dev docker-build
+
+help: ## Show these targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
+	@echo '  Variables: PORT=8080  DATA_DIR=<where the database lives>  DEMO=0  ARGS="..."  PYTHON=python3'
+
+install: ## Install what is missing: a private TimescaleDB, the Python packages in .venv
+	@$(PYTHON) -m scripts.install
+
+run: install ## Run the service with its own TimescaleDB and a simulated cloud (PORT, DATA_DIR, DEMO=0)
+	@exec setpriv --pdeathsig TERM $(IN_VENV) scripts.run
+
+test: install ## Run all tests against a real TimescaleDB, or some: make test ARGS="tests/unit -x"
+	@$(WITH_SERVER) pytest $(ARGS)
+
+check: install ## Check style, types, the import rules and the migrations
+	$(IN_VENV) ruff check .
+	$(IN_VENV) ruff format --check .
+	$(IN_VENV) mypy
+	.venv/bin/lint-imports
+	$(WITH_SERVER) pytest tests/migration
+
+bench-quick: install ## Print how fast samples go through the door, beside a raw binary COPY
+	@$(WITH_SERVER) --on-disk python benchmarks/quick.py $(ARGS)
+
+lock: ## Lock the Python packages anew after a change of pyproject.toml
+	@$(PYTHON) -m scripts.lock
+
+clean: ## Remove what was made in the checkout (not the data, not the tools of the machine)
+	rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The two Docker targets keep the names they had at de.NBI. They are not tried by our CI, which
+# has no Docker engine; the tests only parse Dockerfile.dev and compose.yaml.
+up-dev: ## Start service and database by docker compose (volume credits_data)
+	docker compose up --build
+
+docker-build: ## Build an image with the project's version (DOCKER_USERNAME, DOCKER_IMAGENAME)
+	docker build --file Dockerfile.dev \
+		--tag $(if $(DOCKER_USERNAME),$(DOCKER_USERNAME)/)$(DOCKER_IMAGENAME):$(VERSION) .

@@ -1,0 +1,27 @@
+"""Alembic's entry: one connection, one advisory lock, time limits on locks."""
+
+from __future__ import annotations
+
+from alembic import context
+from sqlalchemy import create_engine, pool, text
+
+# Two copies that start together must not migrate together; any constant will do.
+ADVISORY_LOCK = 0x05C7ED17
+
+
+def run() -> None:
+    """Migrate over the URL that `os_credits.store.migrate` put into the configuration."""
+    url = context.config.get_main_option("sqlalchemy.url")
+    assert url is not None
+    engine = create_engine(url, poolclass=pool.NullPool)
+    with engine.connect() as connection:
+        connection.execute(text("SET lock_timeout = '30s'"))
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
+        connection.commit()
+        context.configure(connection=connection, transaction_per_migration=True)
+        with context.begin_transaction():
+            context.run_migrations()
+        connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_LOCK})
+
+
+run()

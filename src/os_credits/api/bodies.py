@@ -1,0 +1,93 @@
+"""Reads the bodies of pushes within bounds: of one body, of all bodies at once, of time.
+
+aiohttp is told not to unpack by itself (`app.py`), so what is read here are the bytes of the
+wire; unpacking has its own limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from os_credits.errors import InvalidInput, TooLarge, Unavailable
+
+
+@dataclass(slots=True)
+class Lease:
+    """How many bytes of the common allowance one request holds."""
+
+    bodies: Bodies
+    held_bytes: int = 0
+
+    def take(self, more_bytes: int) -> None:
+        """Hold more bytes; raises Unavailable if all requests together hold too many."""
+        if self.bodies.held_bytes + more_bytes > self.bodies.all_bytes_max:
+            raise Unavailable("too many bytes in flight")
+        self.bodies.held_bytes += more_bytes
+        self.held_bytes += more_bytes
+
+
+@dataclass(slots=True)
+class Bodies:
+    """The bounds, and the bytes that all requests of this process hold at the moment.
+
+    `body_bytes_max` bounds a body as it comes, `decoded_bytes_max` what it unpacks to,
+    `all_bytes_max` both together over all requests, `timeout_seconds` the reading of one.
+    """
+
+    body_bytes_max: int
+    decoded_bytes_max: int
+    all_bytes_max: int
+    timeout_seconds: float
+    held_bytes: int = 0
+    _reading: set[asyncio.Timeout] = field(default_factory=set)
+
+    @contextmanager
+    def lease(self) -> Iterator[Lease]:
+        """Count what one request holds, and give it back at the end."""
+        lease = Lease(self)
+        try:
+            yield lease
+        finally:
+            self.held_bytes -= lease.held_bytes
+
+    async def read(self, request: web.Request, lease: Lease) -> bytes:
+        """Read a whole body.
+
+        Raises TooLarge beyond the bound, InvalidInput for broken chunks, and Unavailable for
+        one that does not arrive in time: on a slow line the sender must keep its samples.
+        """
+        if (request.content_length or 0) > self.body_bytes_max:
+            raise self._too_large()
+        pieces: list[bytes] = []
+        count = 0
+        try:
+            async with asyncio.timeout(self.timeout_seconds) as timeout:
+                self._reading.add(timeout)
+                try:
+                    while piece := await request.content.readany():
+                        count += len(piece)
+                        if count > self.body_bytes_max:
+                            raise self._too_large()
+                        lease.take(len(piece))
+                        pieces.append(piece)
+                finally:
+                    self._reading.discard(timeout)
+        except TimeoutError:
+            raise Unavailable("the body did not arrive in time") from None
+        except web.RequestPayloadError:
+            raise InvalidInput("the body ends too early, or its chunks are broken") from None
+        return b"".join(pieces)
+
+    def give_up_reading(self) -> None:
+        """Stop waiting for bodies that are not complete, as when the service stops."""
+        now = asyncio.get_running_loop().time()
+        for timeout in self._reading:
+            timeout.reschedule(now)
+
+    def _too_large(self) -> TooLarge:
+        return TooLarge(f"the body is larger than {self.body_bytes_max} bytes")

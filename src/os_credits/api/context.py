@@ -1,0 +1,69 @@
+"""What every handler may ask of the running service: one frozen value in the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from ipaddress import IPv4Network, IPv6Network
+from typing import TypeAlias
+
+from aiohttp import web
+
+from os_credits.api.bodies import Bodies
+from os_credits.api.metrics import Metrics
+from os_credits.flows.clock import Clock
+from os_credits.flows.ingest import Ingest
+from os_credits.flows.keys import KeyRing
+from os_credits.flows.registry import Registry
+from os_credits.flows.start import Start
+from os_credits.flows.stats import Stats
+from os_credits.store.pool import Pool
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class OpenNetworks:
+    """Where requests may come from without a key; judged by the peer's address alone.
+
+    `compat` opens what the de.NBI portal and a monitoring agent read: the compatibility
+    shapes and `/metrics`.
+    """
+
+    read: tuple[Network, ...] = ()
+    ingest: tuple[Network, ...] = ()
+    compat: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of the running service and the few settings that answers depend on.
+
+    `precision` is the number of digits that the compatibility shapes and pages show.
+    """
+
+    pool: Pool
+    registry: Registry
+    ingest: Ingest
+    stats: Stats
+    clock: Clock
+    start: Start
+    keys: KeyRing
+    bodies: Bodies
+    metrics: Metrics
+    networks: OpenNetworks
+    started_at: datetime
+    precision: int
+    public_url: str
+    notice_percents: tuple[Decimal, ...]
+    grace_period: timedelta
+    acceptance_window: timedelta
+
+
+CONTEXT = web.AppKey("CONTEXT", Context)
+
+
+def context_of(request: web.Request) -> Context:
+    """Give the context of the application that serves this request."""
+    return request.config_dict[CONTEXT]

@@ -1,0 +1,66 @@
+"""Names of meters and flavors, and the project that a path means, for every read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiohttp import web
+from pydantic import BaseModel, Field
+
+from os_credits.api.auth import access_of, may_read
+from os_credits.api.reading import Text
+from os_credits.domain.meter import MeterDefinition
+from os_credits.domain.project import Project
+from os_credits.flows.projects import resolve_project
+from os_credits.rating.charge import units_of
+from os_credits.store import flavors, meters
+from os_credits.store.pool import Connection
+
+
+class ProjectQuery(BaseModel):
+    """Narrows a name that several projects have."""
+
+    site: Text | None = Field(None, description="Only projects of this site")
+    domain: Text | None = Field(None, description="Only projects of this domain")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The newest definition of each meter and the name of each flavor, by our ids."""
+
+    meters: Mapping[int, MeterDefinition]
+    flavors: Mapping[int, str]
+
+    def meter(self, meter_id: int | None) -> str | None:
+        """Name a meter; None stays None."""
+        return None if meter_id is None else self.meters[meter_id].name
+
+    def flavor(self, flavor_id: int | None) -> str | None:
+        """Name a flavor; None where there is none."""
+        return None if flavor_id is None else self.flavors[flavor_id] or None
+
+    def units(self, meter_id: int, quantity: int) -> str:
+        """Write a quantity in the meter's priced units."""
+        return units_of(quantity, self.meters[meter_id])
+
+
+async def read_names(conn: Connection) -> Names:
+    """Read all names; meters and flavors are few."""
+    versions = await meters.list_versions(conn)
+    return Names(
+        meters={version.meter_id: version.definition for version in versions},
+        flavors=await flavors.list_flavors(conn),
+    )
+
+
+async def project_of(request: web.Request, conn: Connection, query: ProjectQuery) -> Project:
+    """Find the project of the path, among those that the caller may read."""
+    access = access_of(request)
+    return await resolve_project(
+        conn,
+        request.match_info.get("project") or request.match_info["project_name"],
+        site=query.site,
+        domain=query.domain,
+        may_see=lambda project: may_read(access, project),
+    )

@@ -1,0 +1,173 @@
+"""Meters, and what their units cost since when."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aiohttp import web
+from pydantic import BaseModel, ConfigDict, Field
+
+from os_credits.api.auth import access_of
+from os_credits.api.context import context_of
+from os_credits.api.reading import Moment, Name, PriceText, Text
+from os_credits.api.routes import Answer, Gate, Routes, json_response
+from os_credits.api.shapes import (
+    ErrorShape,
+    MeterList,
+    MeterShape,
+    PriceChangeShape,
+    PriceList,
+    PriceShape,
+)
+from os_credits.domain import price as domain
+from os_credits.domain.meter import MeterDefinition, MeterVersion
+from os_credits.domain.period import HOUR, floor_hour, to_ms
+from os_credits.flows.prices import set_price
+from os_credits.rating.quote import PriceTable
+from os_credits.store import batches, flavors, meters, prices
+from os_credits.store.pool import Connection, connection, snapshot
+
+routes = Routes("Meters and prices")
+
+
+class PricesQuery(BaseModel):
+    """Which prices to list."""
+
+    meter: Text | None = None
+    flavor: Text | None = Field(None, description="'' lists prices without a flavor")
+
+
+class NewPrice(BaseModel):
+    """A price from a full hour on; hours that are past already are charged anew by it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    meter: Name
+    flavor: Name | None = Field(None, description="null: for all flavors without their own")
+    credits_per_unit: PriceText
+    valid_from: Moment | None = Field(None, description="A full hour; the next one if not given")
+    preview: bool = Field(False, description="Only tell what would change")
+
+
+async def read_price_table(conn: Connection) -> PriceTable:
+    """Read everything that tells what something costs."""
+    versions = await meters.list_versions(conn)
+    return PriceTable(
+        meters={version.meter_id: version.definition for version in versions},
+        flavors=await flavors.list_flavors(conn),
+        prices=domain.PriceList(await prices.list_prices(conn)),
+    )
+
+
+@routes.add(
+    "GET",
+    "/api/v1/meters",
+    gate=Gate.READ,
+    summary="What is tracked, and how",
+    answers={200: Answer("All meters", MeterList)},
+)
+async def list_meters(request: web.Request) -> MeterList:
+    """Meters are declared in the meter file; a change there holds from a full hour on."""
+    async with snapshot(context_of(request).pool) as conn:
+        now = await batches.read_now(conn)
+        versions = await meters.list_versions(conn)
+        table = await read_price_table(conn)
+    own = table.own_prices(to_ms(now))
+    shown = sorted(_in_effect(versions, now), key=lambda version: version.definition.name)
+    return MeterList(
+        meters=[
+            MeterShape(
+                **version.definition.model_dump(),
+                priced_unit=version.definition.priced_unit,
+                valid_from=version.valid_from,
+                credits_per_unit=_amount(own.get(version.definition.name)),
+            )
+            for version in shown
+        ]
+    )
+
+
+def _in_effect(versions: list[MeterVersion], now: datetime) -> list[MeterVersion]:
+    """Choose of each meter the version of this moment, else its first one."""
+    chosen: dict[int, MeterVersion] = {}
+    for version in versions:
+        if version.meter_id not in chosen or version.valid_from <= now:
+            chosen[version.meter_id] = version
+    return list(chosen.values())
+
+
+def _amount(price: domain.Price | None) -> object:
+    return None if price is None else price.credits_per_unit
+
+
+@routes.add(
+    "GET",
+    "/api/v1/prices",
+    gate=Gate.READ,
+    summary="All prices that were ever set",
+    answers={200: Answer("Prices by meter, flavor and start", PriceList)},
+)
+async def list_prices(request: web.Request, query: PricesQuery) -> PriceList:
+    """Prices are never edited: of two for the same start, the one set later counts."""
+    async with snapshot(context_of(request).pool) as conn:
+        now_ms = to_ms(await batches.read_now(conn))
+        table = await read_price_table(conn)
+        stored = await prices.list_prices(conn)
+    shown = [_shape(price, table, now_ms) for price in stored]
+    return PriceList(
+        prices=sorted(
+            (
+                price
+                for price in shown
+                if query.meter in (None, price.meter)
+                and query.flavor in (None, price.flavor or "")
+            ),
+            key=lambda price: (price.meter, price.flavor or "", price.valid_from, price.id),
+        )
+    )
+
+
+def _shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceShape:
+    definition: MeterDefinition = table.meters[price.meter_id]
+    now = table.prices.revision_at(price.meter_id, price.flavor_id, now_ms)
+    return PriceShape(
+        id=price.id,
+        meter=definition.name,
+        flavor=None if price.flavor_id is None else table.flavors[price.flavor_id],
+        credits_per_unit=price.credits_per_unit,
+        unit=definition.priced_unit,
+        valid_from=price.valid_from,
+        author=price.author,
+        in_effect=now is not None and now.id == price.id,
+    )
+
+
+@routes.add(
+    "POST",
+    "/api/v1/prices",
+    gate=Gate.ADMIN,
+    summary="Set a price",
+    answers={
+        200: Answer("What it would change (`preview`)", PriceChangeShape),
+        201: Answer("It is set; this is what it changed", PriceChangeShape),
+        404: Answer("There is no such meter", ErrorShape),
+    },
+)
+async def add_price(request: web.Request, body: NewPrice) -> web.Response:
+    """Hours that are already booked get corrections."""
+    pool = context_of(request).pool
+    start = body.valid_from
+    if start is None:
+        async with connection(pool) as conn:
+            start = floor_hour(await batches.read_now(conn)) + HOUR
+    change = await set_price(
+        pool,
+        meter=body.meter,
+        flavor=body.flavor,
+        credits_per_unit=body.credits_per_unit,
+        valid_from=start,
+        author=access_of(request).name,
+        preview=body.preview,
+    )
+    shape = PriceChangeShape.model_validate(change)
+    return json_response(shape, status=200 if body.preview else 201)

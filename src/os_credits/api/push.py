@@ -1,0 +1,203 @@
+"""The doors by which samples come in: Prometheus remote write and InfluxDB line protocol.
+
+A door reads bytes within bounds, unpacks and decodes them, and hands the push to
+`flows/ingest.py`; it answers success only after the commit. A push of which a part was refused
+is answered 400 with the reasons; its good part is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from aiohttp import web
+
+from os_credits.api.auth import access_of
+from os_credits.api.context import context_of
+from os_credits.api.middleware import REPLY_HEADERS, answer
+from os_credits.api.push_outcome import Outcome, outcome_of
+from os_credits.api.remote_write_headers import (
+    MEDIA_TYPE,
+    RemoteWriteVersion,
+    check_snappy,
+    remote_write_version,
+    written_headers,
+)
+from os_credits.api.routes import Answer, Gate, Routes
+from os_credits.decode import gzip, line_protocol, remote_write, snappy
+from os_credits.domain.sample import Labels, Push, Rejected
+from os_credits.errors import InvalidInput, UnsupportedMedia
+
+# Larger bodies are unpacked and decoded beside the event loop, so that others are answered.
+INLINE_BYTES_MAX = 64 * 1024
+V2_PRECISIONS = ("", "ns", "us", "ms", "s")
+
+Result = TypeVar("Result")
+
+routes = Routes("Push")
+
+_ANSWERS = {
+    204: Answer("Everything is durable; samples of unknown metrics are counted and ignored"),
+    400: Answer("A part was refused (see the message), its good part is kept"),
+    401: Answer("No API key, or one that is not known"),
+    413: Answer("The body is larger than the limits allow"),
+    415: Answer("A content type or encoding that this door does not speak"),
+    503: Answer("Nothing was stored; send the same again"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """How the bodies of one wire format are read."""
+
+    name: str
+    unpack: Callable[[bytes, int], bytes]
+    decode: Callable[[bytes], Push]
+    labels_of: Callable[[bytes], Labels]
+    takes_deltas: bool
+
+
+_REMOTE_WRITE = {
+    RemoteWriteVersion.V1: Door(
+        "remote_write_1",
+        snappy.decompress,
+        remote_write.decode_v1,
+        remote_write.labels_of_v1,
+        takes_deltas=False,
+    ),
+    RemoteWriteVersion.V2: Door(
+        "remote_write_2",
+        snappy.decompress,
+        remote_write.decode_v2,
+        remote_write.labels_of_v2,
+        takes_deltas=False,
+    ),
+}
+
+
+@routes.add(
+    "POST",
+    "/api/v1/write",
+    gate=Gate.INGEST,
+    summary="Prometheus remote write 1.0 and 2.0",
+    raw_body=(MEDIA_TYPE,),
+    answers=_ANSWERS,
+)
+async def write_remote(request: web.Request) -> web.Response:
+    """Take a snappy-compressed remote write message; `Content-Type` says which version."""
+    version = remote_write_version(request.headers.get("Content-Type", ""))
+    check_snappy(_encoding(request))
+    push, outcome = await _take(request, _REMOTE_WRITE[version])
+    if version is RemoteWriteVersion.V2:
+        request[REPLY_HEADERS].update(
+            written_headers(outcome.kept, push.histograms_written, push.exemplars_written)
+        )
+    if outcome.refused:
+        return answer(request, 400, "invalid", f"refused {outcome.refused}: {outcome.reasons}")
+    return web.Response(status=204)
+
+
+@routes.add(
+    "POST",
+    "/write",
+    gate=Gate.INGEST,
+    summary="InfluxDB 1.x line protocol",
+    raw_body=("text/plain", "application/octet-stream"),
+    answers=_ANSWERS,
+)
+async def write_lines(request: web.Request) -> web.Response:
+    """Take line protocol, plain or gzip, as Telegraf and InfluxDB subscriptions send it.
+
+    `precision` is the unit of the timestamps: ns (default), u, ms, s, m or h. `db`, `rp` and
+    `consistency` are accepted and mean nothing here.
+    """
+    return await _take_lines(request, _precision(request), partial=(400, "invalid"))
+
+
+@routes.add(
+    "POST",
+    "/api/v2/write",
+    gate=Gate.INGEST,
+    summary="InfluxDB 2.x line protocol",
+    raw_body=("text/plain", "application/octet-stream"),
+    answers={**_ANSWERS, 422: Answer("A part was refused (see the message), its good part is kept")},
+)
+async def write_lines_v2(request: web.Request) -> web.Response:
+    """Take line protocol, plain or gzip; `org` and `bucket` are accepted and mean nothing here.
+
+    `precision` is the unit of the timestamps: ns (default), us, ms or s.
+    """
+    precision = _precision(request)
+    if precision not in V2_PRECISIONS:
+        raise InvalidInput("must be one of ns, us, ms, s", where="precision")
+    return await _take_lines(request, precision, partial=(422, "unprocessable entity"))
+
+
+async def _take_lines(
+    request: web.Request, precision: str, *, partial: tuple[int, str]
+) -> web.Response:
+    line_protocol.decode(b"", precision)  # an unknown precision is refused before the body
+    door = Door(
+        "line_protocol",
+        _line_unpacker(_encoding(request)),
+        lambda body: line_protocol.decode(body, precision),
+        line_protocol.labels_of,
+        takes_deltas=True,
+    )
+    _, outcome = await _take(request, door)
+    if outcome.is_partial:
+        message = f"partial write: {outcome.reasons} dropped={outcome.refused}"
+        return answer(request, *partial, message)
+    if outcome.refused:
+        return answer(request, 400, "invalid", f"unable to parse: {outcome.reasons}")
+    return web.Response(status=204)
+
+
+async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
+    """Read, unpack, decode and store one push; the memory it takes is counted all the while."""
+    context = context_of(request)
+    with context.bodies.lease() as lease:
+        try:
+            body = await context.bodies.read(request, lease)
+            unpacked = await _beside(door.unpack, body, context.bodies.decoded_bytes_max)
+            lease.take(len(unpacked))
+            push = await _beside(door.decode, unpacked)
+        except InvalidInput as error:
+            context.stats.note_refused("body", Rejected("body", str(error), 0))
+            raise
+        receipt = await context.ingest.accept(
+            push,
+            labels_of=door.labels_of,
+            door=door.name,
+            access=access_of(request),
+            deltas_allowed=door.takes_deltas,
+        )
+    return push, outcome_of(push, receipt)
+
+
+async def _beside(work: Callable[..., Result], body: bytes, *arguments: int) -> Result:
+    if len(body) <= INLINE_BYTES_MAX:
+        return work(body, *arguments)
+    return await asyncio.to_thread(work, body, *arguments)
+
+
+def _encoding(request: web.Request) -> str:
+    return ",".join(request.headers.getall("Content-Encoding", []))
+
+
+def _line_unpacker(content_encoding: str) -> Callable[[bytes, int], bytes]:
+    match content_encoding.strip().lower():
+        case "" | "identity":
+            return lambda body, _limit: body
+        case "gzip":
+            return gzip.decompress
+    raise UnsupportedMedia("send gzip or identity", where="Content-Encoding")
+
+
+def _precision(request: web.Request) -> str:
+    sent = request.query.getall("precision", [""])
+    if len(sent) > 1:
+        raise InvalidInput("is given twice", where="precision")
+    return sent[0]

@@ -1,0 +1,378 @@
+"""Joins everything: builds the application from Settings, and runs it until told to stop.
+
+Nothing is opened at import; pool, start task and clock live in the application's cleanup
+context and end with it, in the reverse order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import TextIO
+
+import structlog
+from aiohttp import web
+
+from os_credits import __version__
+from os_credits.api import (
+    admin,
+    compat,
+    costs,
+    debug,
+    history,
+    influx,
+    keys,
+    openapi,
+    prices,
+    push,
+    read,
+)
+from os_credits.api.access_log import AccessLog
+from os_credits.api.auth import access_of, may_read, refuse_undeclared, require_access
+from os_credits.api.bodies import Bodies
+from os_credits.api.context import CONTEXT, Context, OpenNetworks
+from os_credits.api.logs import configure_logs
+from os_credits.api.metrics import Metrics
+from os_credits.api.middleware import REPLY_HEADERS_OF, map_errors
+from os_credits.api.remote_write_headers import nothing_written
+from os_credits.api.routes import Answer, Gate, Routes, register
+from os_credits.errors import Misconfigured, Unavailable
+from os_credits.flows import book, deliver, notice
+from os_credits.flows.clock import Clock, Job
+from os_credits.flows.ingest import Ingest
+from os_credits.flows.keys import KeyRing
+from os_credits.flows.meters import (
+    MeterFile,
+    apply_whitelist,
+    load_meters,
+    read_meter_file,
+    with_denbi_prices,
+)
+from os_credits.flows.rate import Rater
+from os_credits.flows.registry import Limits, Registry
+from os_credits.flows.start import Start
+from os_credits.flows.stats import Stats
+from os_credits.notify.mailer import SmtpMailer
+from os_credits.notify.message import Letterhead
+from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.settings import Settings
+from os_credits.store.pool import Pool, open_pool
+from os_credits.web import pages
+
+# Bodies of JSON requests; pushes have their own bounds.
+JSON_BYTES_MAX = 1024 * 1024
+CONNECTIONS_MAX = 900
+KEEP_ALIVE_SECONDS = 75.0
+# How long answered requests may go on sending a body that nobody wants.
+LINGER_SECONDS = 5.0
+# Longer than any answer that is under way should take, shorter than most supervisors wait.
+SHUTDOWN_SECONDS = 8.0
+POOL_CLOSE_SECONDS = 5.0
+REFRESH_SECONDS = 60.0
+DAY_MS = 86_400_000
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+def create_app(settings: Settings) -> web.Application:
+    """Build the application; raises Misconfigured for a meter file that cannot be read."""
+    meter_file = with_denbi_prices(read_meter_file(settings.meter_file), settings.metrics_to_bill)
+    app = web.Application(
+        middlewares=[map_errors, require_access],
+        client_max_size=JSON_BYTES_MAX,
+        handler_args={
+            "access_log_class": AccessLog,
+            # The doors unpack by themselves, within bounds.
+            "auto_decompress": False,
+            # A push that was read goes on to its commit though its sender has gone: it will
+            # not have to come again.
+            "handler_cancellation": False,
+            "keepalive_timeout": KEEP_ALIVE_SECONDS,
+            "lingering_time": LINGER_SECONDS,
+        },
+    )
+    register(app, [*_api_routes(), _page_routes()])
+    app[REPLY_HEADERS_OF] = _reply_headers()
+    app[history.HISTORY_PAGE] = history.HistoryPage(pages.wants_page, pages.credits_history)
+    refuse_undeclared(app)
+    app.cleanup_ctx.append(partial(_opened, settings=settings, meter_file=meter_file))
+    app.on_shutdown.append(_give_up_reading)
+    return app
+
+
+def _reply_headers() -> dict[str, Callable[[web.Request], dict[str, str]]]:
+    influx_paths = ("/write", "/api/v2/write", "/query", "/ping", "/health")
+    return {
+        **dict.fromkeys(influx_paths, influx.influx_headers),
+        "/api/v1/write": lambda request: nothing_written(request.headers),
+    }
+
+
+def _api_routes() -> list[Routes]:
+    """List what machines use, in the order of the document."""
+    return [
+        push.routes,
+        influx.routes,
+        history.routes,
+        read.routes,
+        costs.routes,
+        prices.routes,
+        admin.routes,
+        keys.routes,
+        compat.routes,
+        debug.routes,
+        openapi.routes,
+    ]
+
+
+def _page_routes() -> Routes:
+    """Declare the paths of room `web`, but for those that `api` shares with it."""
+    routes = Routes("Pages")
+    shared = {route.path for route in history.routes}
+    for page in pages.routes():
+        if page.path not in shared:
+            routes.add(
+                "GET",
+                page.path,
+                gate=Gate.OPEN if page.is_open else Gate.READ,
+                summary=page.summary,
+                answers={200: Answer(page.summary, media_type="text/html")},
+            )(page.handler)
+    return routes
+
+
+async def _opened(
+    app: web.Application, *, settings: Settings, meter_file: MeterFile
+) -> AsyncIterator[None]:
+    """Open what the service works with; a database that is away is waited for meanwhile."""
+    pool = await open_pool(
+        settings.database_url,
+        connections_max=settings.database_connections_max,
+        statement_timeout_seconds=settings.database_statement_timeout_seconds,
+    )
+    context = _context(settings, pool, meter_file)
+    app[CONTEXT] = context
+    pages.set_up(
+        app,
+        pages.Desk(pool, access_of, may_read, settings.precision, settings.notice_percents),
+    )
+    starting: asyncio.Task[None] | None = None
+    try:
+        try:
+            await context.start.attempt()
+        except Unavailable as error:
+            log.warning("waiting", action="start", reason=str(error))
+            starting = asyncio.create_task(context.start.keep_trying(), name="start")
+        yield
+    finally:
+        if starting is not None:
+            starting.cancel()
+            with suppress(asyncio.CancelledError):
+                await starting
+        await context.clock.stop()
+        await _close(pool)
+
+
+async def _close(pool: Pool) -> None:
+    try:
+        async with asyncio.timeout(POOL_CLOSE_SECONDS):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()
+
+
+async def _give_up_reading(app: web.Application) -> None:
+    app[CONTEXT].bodies.give_up_reading()
+
+
+def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
+    stats = Stats()
+    registry = Registry(
+        Limits(
+            label_count_max=settings.label_count_max,
+            label_bytes_max=settings.label_bytes_max,
+            label_sets_cached_max=settings.label_sets_cached_max,
+        )
+    )
+    window = AcceptanceWindow(
+        past_ms=settings.acceptance_window_days * DAY_MS,
+        ahead_ms=settings.acceptance_ahead_seconds * 1000,
+    )
+    clock = Clock(_jobs(settings, pool, stats, registry, window))
+
+    async def begin() -> None:
+        await load_meters(pool, meter_file)
+        await apply_whitelist(pool, settings.project_whitelist)
+        await registry.refresh(pool)
+        clock.start()
+
+    return Context(
+        pool=pool,
+        registry=registry,
+        ingest=Ingest(pool, registry, stats, window),
+        stats=stats,
+        clock=clock,
+        start=Start(pool, allow_unsafe=settings.allow_unsafe_database, begin=begin),
+        keys=KeyRing(),
+        bodies=Bodies(
+            body_bytes_max=settings.body_bytes_max,
+            decoded_bytes_max=settings.decoded_bytes_max,
+            all_bytes_max=settings.bodies_bytes_max,
+            timeout_seconds=settings.body_timeout_seconds,
+        ),
+        metrics=Metrics(stats, clock),
+        networks=OpenNetworks(
+            read=tuple(settings.open_read_networks),
+            ingest=tuple(settings.open_ingest_networks),
+            compat=tuple(settings.open_compat_networks),
+        ),
+        started_at=datetime.now(UTC),
+        precision=settings.precision,
+        public_url=settings.public_url,
+        notice_percents=tuple(settings.notice_percents),
+        grace_period=timedelta(seconds=settings.grace_period_seconds),
+        acceptance_window=timedelta(days=settings.acceptance_window_days),
+    )
+
+
+def _jobs(
+    settings: Settings, pool: Pool, stats: Stats, registry: Registry, window: AcceptanceWindow
+) -> list[Job]:
+    """List what this copy does by itself; nothing where it only serves."""
+    if settings.endpoints_only:
+        return []
+    rater = Rater(
+        pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max
+    )
+    grace = timedelta(seconds=settings.grace_period_seconds)
+
+    async def refresh() -> int:
+        await registry.refresh(pool)
+        return 0
+
+    jobs = [
+        Job("rate", settings.rate_interval_seconds, rater.run, again_if_busy=True),
+        Job(
+            "book",
+            settings.book_interval_seconds,
+            lambda: book.book(pool, rater, stats, grace=grace),
+        ),
+        Job(
+            "notice",
+            settings.notice_interval_seconds,
+            lambda: notice.check(
+                pool,
+                settings.notice_percents,
+                message_id_domain=settings.mail_from.rpartition("@")[2].rstrip("> "),
+            ),
+        ),
+        Job("refresh", REFRESH_SECONDS, refresh),
+    ]
+    if settings.mail_host:
+        jobs.append(Job("deliver", settings.deliver_interval_seconds, _deliverer(settings, pool)))
+    return jobs
+
+
+def _deliverer(settings: Settings, pool: Pool) -> Callable[[], Awaitable[int]]:
+    mailer = SmtpMailer(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        tls=settings.mail_tls,
+        user=settings.mail_user,
+        password=settings.mail_password.get_secret_value(),
+        timeout_seconds=settings.mail_timeout_seconds,
+    )
+    letterhead = Letterhead(
+        sender=settings.mail_from,
+        copies=tuple(settings.mail_cc),
+        public_url=settings.public_url,
+        precision=settings.precision,
+    )
+
+    async def run() -> int:
+        result = await deliver.deliver(
+            pool, mailer, letterhead, attempts_max=settings.mail_attempts_max
+        )
+        return result.sent_count
+
+    return run
+
+
+class _Turned(asyncio.Protocol):
+    """Sends a connection away that is one too many, so that it comes again."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Answer before anything was asked, and hang up."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.write(
+            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
+            b"Content-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        transport.close()
+
+
+def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
+    def accept() -> asyncio.Protocol:
+        return server() if len(server.connections) < CONNECTIONS_MAX else _Turned()
+
+    return accept
+
+
+async def run(settings: Settings, stop: asyncio.Event, listening: Callable[[str], None]) -> None:
+    """Serve until `stop` is set; calls `listening` with the URL once requests can come.
+
+    Requests under way are finished; the clock and the pool are closed last.
+    """
+    runner = web.AppRunner(create_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
+    try:
+        await runner.setup()
+        assert runner.server is not None
+        listener = await asyncio.get_running_loop().create_server(
+            _bounded(runner.server), settings.host or None, settings.port, backlog=256
+        )
+        try:
+            host, port = listener.sockets[0].getsockname()[:2]
+            listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+            await stop.wait()
+        finally:
+            listener.close()
+    finally:
+        await runner.cleanup()
+
+
+async def _run_until_signal(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)  # the second one ends the process at once
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal, number)
+    await run(settings, stop, lambda url: _say(sys.stdout, f"{__version__} serves {url}"))
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until SIGTERM or SIGINT; gives the exit code for the shell."""
+    configure_logs(settings.log_level, settings.log_format)
+    try:
+        asyncio.run(_run_until_signal(settings))
+    except Misconfigured as error:
+        _say(sys.stderr, f"cannot start: {error}")
+        return os.EX_CONFIG
+    except OSError as error:
+        _say(sys.stderr, f"cannot listen on {settings.host}:{settings.port}: {error}")
+        return os.EX_OSERR
+    return os.EX_OK
+
+
+def _say(to: TextIO, sentence: str) -> None:
+    to.write(f"os_credits {sentence}\n")
+    to.flush()

@@ -1,0 +1,73 @@
+"""Collect samples one by one and hand them out as the columns of a push."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from os_credits.domain.sample import Push, Rejected
+
+
+class Columns:
+    """The growing columns of one push; each attribute is what `Push` says of its namesake."""
+
+    __slots__ = (
+        "exemplars_written",
+        "histograms_written",
+        "key_index",
+        "key_numbers",
+        "positions",
+        "rejected",
+        "times_ms",
+        "unit",
+        "untimed",
+        "values",
+    )
+
+    def __init__(self, unit: Literal["line", "series"]) -> None:
+        self.unit = unit
+        self.key_numbers: dict[bytes, int] = {}
+        self.key_index: list[int] = []
+        self.times_ms: list[int] = []
+        self.values: list[float] = []
+        self.positions: list[int] = []
+        self.untimed: list[int] = []  # the numbers of the samples without a time
+        self.rejected: list[Rejected] = []
+        self.histograms_written = 0
+        self.exemplars_written = 0
+
+    def key_number(self, key: bytes) -> int:
+        """Give `key` its number: the one it has, or the next."""
+        return self.key_numbers.setdefault(key, len(self.key_numbers))
+
+    def add(self, key: bytes, time_ms: int | None, value: float, position: int) -> None:
+        """Append one sample; `time_ms` is None where the sender gave no time."""
+        if time_ms is None:
+            self.untimed.append(len(self.times_ms))
+            time_ms = 0
+        self.key_index.append(self.key_numbers.setdefault(key, len(self.key_numbers)))
+        self.times_ms.append(time_ms)
+        self.values.append(value)
+        self.positions.append(position)
+
+    def reject(self, position: int, reason: str, sample_count: int = 1) -> None:
+        """Note that the piece at `position` is refused, and why."""
+        self.rejected.append(Rejected(f"{self.unit} {position}", reason, sample_count))
+
+    def push(self) -> Push:
+        """Hand out what was collected, in the order in which it was added."""
+        untimed = np.zeros(len(self.times_ms), np.bool_)
+        untimed[self.untimed] = True
+        return Push(
+            unit=self.unit,
+            keys=list(self.key_numbers),
+            key_index=np.array(self.key_index, np.int32),
+            times_ms=np.array(self.times_ms, np.int64),
+            values=np.array(self.values, np.float64),
+            positions=np.array(self.positions, np.int32),
+            untimed=untimed,
+            rejected=self.rejected,
+            histograms_written=self.histograms_written,
+            exemplars_written=self.exemplars_written,
+        )

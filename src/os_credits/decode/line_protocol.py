@@ -1,0 +1,99 @@
+"""Read InfluxDB line protocol: Telegraf, InfluxDB subscriptions, InfluxDB's client libraries.
+
+Each numeric or boolean field of a point is one sample. Its metric is named as Telegraf names it
+for Prometheus: `measurement_field`, and the field alone under the measurement `prometheus`; the
+measurement alone where the field is called `value`, which is how InfluxDB stores what Prometheus
+wrote into it. So a meter names one metric, whatever the door.
+
+Each line is judged alone. A point that the grammar accepts but whose content is wrong (a number, a
+tag twice) is skipped as a whole, including newlines inside its strings. Where the grammar itself
+fails, reading goes on at the next newline, so that a quote that never ends costs one line only.
+"""
+
+from __future__ import annotations
+
+from os_credits.decode.columns import Columns
+from os_credits.decode.line_fault import syntax_fault
+from os_credits.decode.line_grammar import BLANK_LINE, FIELD, POINT
+from os_credits.decode.line_series import KEY_MARK, TIME_NAME, labels_of, series_fault
+from os_credits.decode.line_value import nanoseconds_per_unit, number, time_ms
+from os_credits.domain.sample import Push
+from os_credits.errors import InvalidInput
+
+__all__ = ["decode", "labels_of"]
+
+
+def decode(body: bytes, precision: str) -> Push:
+    """Read all points of `body`, whose times are in units of `precision`."""
+    reader = _PointReader(body, nanoseconds_per_unit(precision))
+    start = 0
+    line = 1
+    while start < len(body):
+        end = reader.read(start, line)
+        line += body.count(b"\n", start, end)
+        start = end
+    return reader.columns.push()
+
+
+class _PointReader:
+    """Reads the points of one body; remembers which of its series are sound."""
+
+    def __init__(self, body: bytes, nanoseconds: int) -> None:
+        self.columns = Columns("line")
+        self._body = body
+        self._nanoseconds = nanoseconds
+        self._is_text = _is_utf8(body)
+        self._series_faults: dict[bytes, str | None] = {}
+
+    def read(self, start: int, line: int) -> int:
+        """Read the point, comment or blank line at `start`; say where the next one starts."""
+        point = POINT.match(self._body, start)
+        if point is None:
+            return self._read_no_point(start, line)
+        try:
+            self._read_point(point[0], point[1], point[2], point[3], line)
+        except InvalidInput as error:
+            self.columns.reject(line, error.message)
+        return point.end()
+
+    def _read_no_point(self, start: int, line: int) -> int:
+        blank = BLANK_LINE.match(self._body, start)
+        if blank is not None:
+            return blank.end()
+        self.columns.reject(line, syntax_fault(self._body, start))
+        newline = self._body.find(b"\n", start)
+        return len(self._body) if newline < 0 else newline + 1
+
+    def _read_point(
+        self, point: bytes, series: bytes, fields: bytes, written_time: bytes | None, line: int
+    ) -> None:
+        if not self._is_text and not _is_utf8(point):
+            raise InvalidInput("not valid UTF-8")
+        if fault := self._series_fault(series):
+            raise InvalidInput(fault)
+        written_time = (written_time or b"").removesuffix(b"\r").rstrip(b" ")
+        time = time_ms(written_time, self._nanoseconds) if written_time else None
+        key_start = b"".join((KEY_MARK, series, b" "))
+        for name, value in _numbers(fields).items():
+            self.columns.add(key_start + name, time, value, line)
+
+    def _series_fault(self, series: bytes) -> str | None:
+        if series not in self._series_faults:
+            self._series_faults[series] = series_fault(series)
+        return self._series_faults[series]
+
+
+def _numbers(fields: bytes) -> dict[bytes, float]:
+    """Read the fields that are no strings; of a repeated one the last counts."""
+    written = dict(FIELD.findall(fields))
+    if TIME_NAME in written:
+        raise InvalidInput('"time" cannot be the name of a field')
+    return {name: number(text) for name, text in written.items() if not text.startswith(b'"')}
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,103 @@
+"""The keys of remote write: label sets as the sender wrote them, and how to read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from google.protobuf.message import DecodeError
+
+from os_credits.decode.label_set import LabelPairs, series_labels
+from os_credits.decode.proto import remote_write_pb2 as proto
+from os_credits.decode.varint import MORE, framed, read_varint
+from os_credits.domain.sample import Labels
+from os_credits.errors import InvalidInput, InvalidLabels
+
+# In front of each label of a 1.0 series: "field 1, of a length that follows".
+LABEL_TAG = 0x0A
+_LABEL_TAG = bytes([LABEL_TAG])
+
+# In front of every 2.0 key, so that it is never mistaken for one of another form.
+KEY_MARK_V2 = b"\0"
+
+
+def label_block_end(series: bytes) -> int:
+    """Say where the label fields end with which a 1.0 time series starts.
+
+    Beyond the end of `series`, or short of the last label, where their lengths are broken or
+    unusual (labels of 16 KiB and more): then the series has to be parsed.
+    """
+    end = 0
+    try:
+        while series[end] == LABEL_TAG:
+            length = series[end + 1]
+            if length < MORE:
+                end += 2 + length
+            elif series[end + 2] < MORE:
+                end += 3 + (length & 0x7F) + (series[end + 2] << 7)
+            else:
+                break
+    except IndexError:
+        pass  # the series ends with its labels, or within them
+    return end
+
+
+def key_v1(labels: Iterable[bytes]) -> bytes:
+    """Build the key of the labels that the parser cut out of a 1.0 time series."""
+    return b"".join([_LABEL_TAG + framed(label) for label in labels])
+
+
+def key_v2(framed_symbols: Sequence[bytes], references: Sequence[int]) -> bytes:
+    """Build the key of a 2.0 time series from its references to the symbol table."""
+    return KEY_MARK_V2 + b"".join(_looked_up(framed_symbols, references))
+
+
+def resolved(symbols: Sequence[bytes], references: Sequence[int]) -> LabelPairs:
+    """Look up names and values in the symbol table."""
+    texts = _looked_up(symbols, references)
+    return list(zip(texts[::2], texts[1::2], strict=True))
+
+
+def labels_of_v1(key: bytes) -> Labels:
+    """Read the labels of a 1.0 key, or say why they cannot be used."""
+    try:
+        labels = proto.LabelSet.FromString(key).labels
+    except DecodeError:
+        raise InvalidLabels("broken label") from None
+    return series_labels((label.name, label.value) for label in labels)
+
+
+def labels_of_v2(key: bytes) -> Labels:
+    """Read the labels of a 2.0 key, or say why they cannot be used."""
+    try:
+        symbols = _symbols(key)
+    except InvalidInput:
+        raise InvalidLabels("broken label") from None
+    return series_labels(zip(symbols[::2], symbols[1::2], strict=True))
+
+
+def labels_of(key: bytes) -> Labels:
+    """Read the labels of a key of either version; its first byte tells which."""
+    return labels_of_v2(key) if key.startswith(KEY_MARK_V2) else labels_of_v1(key)
+
+
+def _symbols(key: bytes) -> list[bytes]:
+    """Cut a 2.0 key into its symbols; an odd or cut one is no key of ours."""
+    symbols: list[bytes] = []
+    start = len(KEY_MARK_V2)
+    while start < len(key):
+        length, start = read_varint(key, start)
+        symbols.append(key[start : start + length])
+        start += length
+    if start != len(key) or len(symbols) % 2 or not key.startswith(KEY_MARK_V2):
+        raise InvalidInput("broken key")
+    return symbols
+
+
+def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[bytes]:
+    if len(references) % 2:
+        raise InvalidLabels("odd number of references to the symbol table")
+    try:
+        # The slice is a plain list, which is read three times as fast as protobuf's own.
+        return list(map(symbols.__getitem__, references[:]))
+    except IndexError:
+        raise InvalidLabels("reference out of the symbol table") from None

@@ -1,0 +1,60 @@
+"""Opens the accounts of the simulated cloud's projects: owners, and a budget each, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import ROUND_CEILING, Decimal
+
+from os_credits.demo.cast import PROJECTS, Project
+from os_credits.demo.cloud import credits_between
+from os_credits.demo.service import Service, path_of
+
+_MINUTE_MS = 60_000
+_HUNDRED = Decimal(100)
+
+
+async def open_accounts(
+    service: Service, *, start_ms: int, now_ms: int, say: Callable[[str], None]
+) -> None:
+    """Create the projects that are not there, with owners and grants; repetition is harmless.
+
+    A budget is sized by what the history from `start_ms` to `now_ms` will use.
+    """
+    for project in PROJECTS:
+        known = await service.get(path_of("api", "current_credits", project.id), site=project.site)
+        if known is not None and known["granted_credits"] > 0:
+            continue
+        amount = budget_of(project, start_ms, now_ms)
+        await _open_account(service, project, amount)
+        say(f"project {project.name} at {project.site}: granted {amount:,} credits")
+
+
+def budget_of(project: Project, start_ms: int, now_ms: int) -> int:
+    """Say how many whole credits leave what the project is meant to have left at `now_ms`."""
+    used = credits_between(project, start_ms, now_ms)
+    if project.left_minutes:
+        end_ms = now_ms + project.left_minutes * _MINUTE_MS
+        budget = used + credits_between(project, now_ms, end_ms)
+    else:
+        budget = used * _HUNDRED / (_HUNDRED - project.left_percent)
+    return max(int(budget.to_integral_value(ROUND_CEILING)), 1)
+
+
+async def _open_account(service: Service, project: Project, amount: int) -> None:
+    named = {
+        "name": project.name,
+        "site": project.site,
+        "external_id": project.id,
+        "domain": project.domain,
+    }
+    path = path_of("api", "v1", "projects")
+    await service.send("POST", path, named)
+    path += path_of(project.id)
+    owners = [{"email": owner.email, "name": owner.name} for owner in project.owners]
+    await service.send("PUT", path + path_of("owners"), {"owners": owners}, site=project.site)
+    grant = {
+        "amount": str(amount),
+        "reason": "Budget of the simulated cloud",
+        "idempotency_key": f"simulated-cloud-{project.id}",
+    }
+    await service.send("POST", path + path_of("grants"), grant, site=project.site)

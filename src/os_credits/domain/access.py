@@ -1,0 +1,46 @@
+"""What an API key may do: scopes, and the projects, sites and meters it is limited to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from enum import StrEnum
+
+KEY_PREFIX = "osc_"
+
+
+class Scope(StrEnum):
+    """What a key was made for; `admin` includes the other two."""
+
+    INGEST = "ingest"
+    """Hand in samples."""
+    READ = "read"
+    """Read projects, their history and prices."""
+    ADMIN = "admin"
+    """Change prices, grants, keys and log levels, read everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who asks, and what they may: `None` for projects, sites or meters means all of them."""
+
+    name: str
+    scopes: frozenset[Scope]
+    projects: frozenset[str] | None = None
+    sites: frozenset[str] | None = None
+    meters: frozenset[str] | None = None
+
+    def has(self, scope: Scope) -> bool:
+        """Tell whether this access includes the scope."""
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def may_feed(self, site: str, meter: str) -> bool:
+        """Tell whether samples of this site and meter may be handed in."""
+        return (self.sites is None or site in self.sites) and (
+            self.meters is None or meter in self.meters
+        )
+
+
+def key_digest(key: str) -> bytes:
+    """Hash a key for storing and finding it; 256 random bits need no slow hash."""
+    return hashlib.sha256(key.encode()).digest()

@@ -1,0 +1,58 @@
+"""How many digits a credit has, and the one place where an amount is rounded.
+
+An amount of credits is a `Decimal` with exactly six digits after the point, made by
+`credits_of` or `from_micro`; floats are refused. Division happens in `divide_half_even` only
+(`docs/rating-rules.md`, rules 6 and 11).
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import NewType
+
+from os_credits.errors import InvalidInput
+
+Credits = NewType("Credits", Decimal)
+
+MICRO_PER_CREDIT = 10**6
+# Beyond this an amount does not fit numeric(30, 6).
+CREDITS_MAX = Decimal(10) ** 23
+_SCALE = Decimal(1).scaleb(-6)
+
+
+def credits_of(value: Decimal | int | str, *, where: str = "amount") -> Credits:
+    """Make an amount of credits; text goes to Decimal directly.
+
+    Raises InvalidInput for a float, for text that is no plain number, for more than six
+    digits after the point, and for amounts beyond `CREDITS_MAX`.
+    """
+    if isinstance(value, bool | float):
+        raise InvalidInput("a float is no amount of credits, send a string", where=where)
+    try:
+        amount = Decimal(value)
+    except InvalidOperation:
+        raise InvalidInput(f"{str(value)[:80]!r} is no number", where=where) from None
+    if not amount.is_finite() or abs(amount) >= CREDITS_MAX:
+        raise InvalidInput("must be a finite number below 10^23", where=where)
+    if amount != amount.quantize(_SCALE):
+        raise InvalidInput("at most six digits after the point", where=where)
+    return Credits(amount.quantize(_SCALE))
+
+
+def from_micro(micro: int) -> Credits:
+    """Turn a whole number of millionths of a credit into an amount, exactly."""
+    return Credits(Decimal(micro).scaleb(-6).quantize(_SCALE))
+
+
+def to_micro(amount: Decimal) -> int:
+    """Turn an amount into a whole number of millionths; the inverse of `from_micro`."""
+    return int(amount.scaleb(6))
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """Divide two whole numbers (denominator > 0) and round to even at exactly one half."""
+    quotient, remainder = divmod(numerator, denominator)
+    doubled = 2 * remainder
+    if doubled > denominator or (doubled == denominator and quotient % 2 == 1):
+        return quotient + 1
+    return quotient

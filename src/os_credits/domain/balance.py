@@ -1,0 +1,38 @@
+"""What a project has left, at one moment, from one snapshot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.amount import Credits
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """The account of a project in one snapshot, all in credits.
+
+    `granted` sums the grant entries, `credited` every entry that is not usage or correction,
+    `booked` all signed entries, `tally` the charges that are not yet booked (positive: still
+    to be paid).
+    """
+
+    project_id: int
+    granted: Credits
+    credited: Credits
+    booked: Credits
+    tally: Credits
+    as_of: datetime
+
+    @property
+    def current(self) -> Credits:
+        """Give what is left: entries less the tally (rule 9); below zero is debt."""
+        return Credits(self.booked - self.tally)
+
+    @property
+    def used(self) -> Credits:
+        """Give the charges of all time, booked or not."""
+        return Credits(self.credited - self.current)

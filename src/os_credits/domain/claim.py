@@ -1,0 +1,36 @@
+"""What is known of one label set: which meters take its samples, or why nobody can."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from os_credits.domain.meter import MeterVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A meter version that takes a label set's samples, from `from_ms` up to `until_ms`.
+
+    `fits` says whether the labels are within the meter's `match`.
+    """
+
+    label_set_id: int
+    version: MeterVersion
+    site: str
+    fits: bool
+    from_ms: int
+    until_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class KnownLabelSet:
+    """All claims on one label set, or the reason why its samples are refused.
+
+    A metric that no meter names has neither.
+    """
+
+    metric: str
+    claims: tuple[Claim, ...] = ()
+    invalid: str | None = None

@@ -1,0 +1,98 @@
+"""Takes what a sender handed in: judged sample by sample, then durable in one insert.
+
+The only way by which samples enter. What is accepted is stored as one row of `batch` and
+acknowledged after the commit; rating follows within seconds (`rate.py`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.period import to_ms
+from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgement, judge
+from os_credits.store import batches
+from os_credits.store.batches import BatchColumns
+from os_credits.store.pool import Pool, transaction
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Callable
+
+    from os_credits.domain.access import Access
+    from os_credits.domain.sample import Labels, Push, Rejected
+    from os_credits.flows.registry import Registry
+    from os_credits.flows.stats import Stats
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of a push: counts of samples, and the refused places with their reasons.
+
+    `set_aside` were readable but can never be billed (NaN, negative ...), by reason;
+    `unknown` belong to metrics that no meter names. Both are answered as success.
+    """
+
+    accepted: int
+    set_aside: Counter[str]
+    unknown: Counter[str]
+    rejected: list[Rejected]
+
+
+class Ingest:
+    """Everything that accepting a push needs, opened once."""
+
+    def __init__(
+        self, pool: Pool, registry: Registry, stats: Stats, window: AcceptanceWindow
+    ) -> None:
+        """Keep the pool, what label sets mean, the counters and the acceptance window."""
+        self._pool = pool
+        self._registry = registry
+        self._stats = stats
+        self._window = window
+
+    async def accept(
+        self,
+        push: Push,
+        *,
+        labels_of: Callable[[bytes], Labels],
+        door: str,
+        access: Access,
+        deltas_allowed: bool = True,
+    ) -> Receipt:
+        """Judge every sample of a push and make the good ones durable.
+
+        `door` names the form of the push's label keys, which `labels_of` reads. Raises
+        Unavailable when the database cannot take it; nothing is stored then.
+        """
+        known = await self._registry.resolve(self._pool, door, push.keys, labels_of)
+        async with transaction(self._pool) as conn:
+            now_ms = to_ms(await batches.read_now(conn))
+            under = Circumstances(now_ms, self._window, access, deltas_allowed)
+            judgement = judge(push, known, under)
+            if len(judgement):
+                columns = BatchColumns(
+                    judgement.label_set_ids, judgement.times_ms, judgement.values
+                )
+                await batches.insert_batch(conn, columns)
+        self._count(door, push, judgement)
+        return Receipt(
+            accepted=len(judgement),
+            set_aside=judgement.set_aside,
+            unknown=judgement.unknown,
+            rejected=[*push.rejected, *(rejected for _, rejected in judgement.refused)],
+        )
+
+    def _count(self, door: str, push: Push, judgement: Judgement) -> None:
+        """Count after the commit only: what was not stored was not accepted."""
+        stats = self._stats
+        stats.pushes[door] += 1
+        for meter, count in judgement.accepted.items():
+            stats.note_accepted(meter, count, judgement.last_ms[meter])
+        stats.set_aside.update(judgement.set_aside)
+        for metric, count in judgement.unknown.items():
+            stats.note_unknown(metric, count)
+        for rejected in push.rejected:
+            stats.note_refused("unreadable", rejected)
+        for code, rejected in judgement.refused:
+            stats.note_refused(code, rejected)

@@ -1,0 +1,224 @@
+"""Turns waiting batches into samples, hourly usage and charges, in one transaction.
+
+Runs under the lock of `rating_state`, so that there is one writer at a time whatever the
+number of copies; a batch is removed by the transaction that writes what it held. What new
+samples change is the difference of two ratings of their neighbourhood, without and with
+them (`rating/usage.py: difference`), so the cost follows the new samples, not the stored ones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import numpy as np
+
+from os_credits.domain.usage import UsageColumns
+from os_credits.flows.memory import Memory
+from os_credits.flows.reprice import NewUsage, apply_usage, reprice_projects
+from os_credits.rating.merge import Merge, merge
+from os_credits.rating.usage import SampleColumns, difference, joined, usage_by_versions
+from os_credits.store import batches, projects, rating_state, samples
+from os_credits.store.pool import Pool, transaction
+from os_credits.store.samples import StoredSamples
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from os_credits.domain.pricing import Pricing
+    from os_credits.flows.stats import Stats
+    from os_credits.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """What one run did, in counts of samples: taken, of these already known, of these late."""
+
+    samples: int
+    duplicates: int
+    late: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Neighbourhood:
+    """New samples (the first `new_count` rows) together with their stored neighbours."""
+
+    rows: StoredSamples
+    fits: NDArray[np.bool_]
+    flavor_ids: NDArray[np.int64]
+    merge: Merge
+    late_series: NDArray[np.int64]
+    late_count: int
+
+    def columns(self, chosen: NDArray[np.intp]) -> SampleColumns:
+        """Give the chosen rows as the rating functions take them."""
+        return SampleColumns(
+            self.rows.series_ids[chosen],
+            self.rows.times_ms[chosen],
+            self.rows.values[chosen],
+            self.fits[chosen],
+            self.flavor_ids[chosen],
+        )
+
+
+class Rater:
+    """Rates waiting batches; holds what it remembers between two runs."""
+
+    def __init__(self, pool: Pool, stats: Stats, *, window_ms: int, samples_max: int) -> None:
+        """Take the acceptance window (ms) and how many samples one run may hold."""
+        self._pool = pool
+        self._stats = stats
+        self._window_ms = window_ms
+        self._samples_max = samples_max
+        self._writer = uuid4()
+        self.memory = Memory()
+
+    async def run(self) -> int:
+        """Rate what waits, up to one run's worth; gives the count of samples taken.
+
+        Zero also when another copy is rating at this moment.
+        """
+        try:
+            async with transaction(self._pool) as conn:
+                rated = await self._rate(conn) if await self.enter(conn, wait=False) else None
+        except BaseException:
+            # Whether the commit happened is not known: remember nothing.
+            self.memory.forget()
+            raise
+        self._note(rated)
+        return rated.samples if rated else 0
+
+    async def enter(self, conn: Connection, *, wait: bool) -> bool:
+        """Take the lock of rating for this transaction; false if another copy has it."""
+        epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
+        if epoch is None:
+            return False
+        self.memory.enter(epoch)
+        return True
+
+    async def rate_all(self, conn: Connection) -> None:
+        """Rate every committed batch inside a transaction that has entered."""
+        while (rated := await self._rate(conn)) is not None:
+            self._note(rated)
+
+    def _note(self, rated: Rated | None) -> None:
+        if rated is not None:
+            self._stats.rated_samples += rated.samples
+            self._stats.duplicate_samples += rated.duplicates
+            self._stats.late_samples += rated.late
+
+    async def _rate(self, conn: Connection) -> Rated | None:
+        batch = await batches.take_batches(conn, samples_max=self._samples_max)
+        if batch is None:
+            return None
+        await self.memory.facts.learn(conn, batch.label_set_ids)
+        series_ids, *_ = self.memory.facts.columns(batch.label_set_ids)
+        new = StoredSamples(series_ids, batch.times_ms, batch.values, batch.label_set_ids)
+        around = await self._read_neighbourhood(conn, new)
+        await self._write_samples(conn, around)
+        pricing = await self.memory.read_pricing(conn)
+        change = self._changed_usage(around, pricing)
+        await apply_usage(conn, self._named(change), pricing)
+        await self._rename(conn, new, pricing)
+        counted = len(around.merge.inserted) + len(around.merge.replaced)
+        return Rated(len(new), len(new) - counted, around.late_count)
+
+    async def _read_neighbourhood(self, conn: Connection, new: StoredSamples) -> _Neighbourhood:
+        """Find the stored samples next to the new ones: tails, or (for late ones) by place."""
+        facts, tails = self.memory.facts, self.memory.tails
+        series = np.unique(new.series_ids)
+        await tails.learn(conn, series)
+        is_late = new.times_ms <= tails.last_ms(new.series_ids)
+        late_series = np.unique(new.series_ids[is_late])
+        rows = new.join(tails.of(np.setdiff1d(series, late_series)))
+        if len(late_series):
+            late = new.where(np.isin(new.series_ids, late_series))
+            rows = rows.join(
+                await samples.read_neighbours(
+                    conn, late.series_ids.tolist(), late.times_ms.tolist()
+                )
+            )
+        await facts.learn(conn, rows.label_set_ids)
+        _, fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
+        # The only NaN that is stored is the stale marker.
+        fits &= ~np.isnan(rows.values)
+        merged = merge(rows.series_ids, rows.times_ms, rows.values, fits, ranks, len(new))
+        return _Neighbourhood(rows, fits, flavor_ids, merged, late_series, int(is_late.sum()))
+
+    async def _write_samples(self, conn: Connection, around: _Neighbourhood) -> None:
+        inserted = around.rows.where(around.merge.inserted)
+        if len(inserted):
+            await samples.copy_samples(conn, inserted)
+        if len(around.merge.replaced):
+            await samples.replace_samples(conn, around.rows.where(around.merge.replaced))
+        self.memory.tails.append(
+            inserted.where(~np.isin(inserted.series_ids, around.late_series))
+        )
+        self.memory.tails.forget(around.late_series)
+
+    def _changed_usage(self, around: _Neighbourhood, pricing: Pricing) -> UsageColumns:
+        """Rate the neighbourhood without and with the new samples, meter by meter."""
+        before, after = (
+            around.columns(around.merge.before),
+            around.columns(around.merge.after),
+        )
+        meter_of = self.memory.facts.meter_of_series
+        changes = [UsageColumns.empty()]
+        for meter_id in {meter_of[one] for one in np.unique(after.series_ids).tolist()}:
+            versions = pricing.meters.versions_of(meter_id)
+            changes.append(
+                difference(
+                    *(
+                        usage_by_versions(
+                            side.where(_of_meter(side.series_ids, meter_of, meter_id)),
+                            versions,
+                            window_ms=self._window_ms,
+                        )
+                        for side in (after, before)
+                    )
+                )
+            )
+        return joined(changes)
+
+    def _named(self, change: UsageColumns) -> list[NewUsage]:
+        """Say for each changed quantity which project and meter it concerns."""
+        facts = self.memory.facts
+        return [
+            NewUsage(
+                (series_id, hour_ms, flavor_id, kind),
+                int(quantity),
+                facts.project_of_series[series_id],
+                facts.meter_of_series[series_id],
+            )
+            for series_id, hour_ms, flavor_id, kind, quantity in zip(
+                change.series_ids.tolist(),
+                change.hours_ms.tolist(),
+                change.flavor_ids.tolist(),
+                change.kinds.tolist(),
+                change.quantities.tolist(),
+                strict=True,
+            )
+        ]
+
+    async def _rename(self, conn: Connection, new: StoredSamples, pricing: Pricing) -> None:
+        """Let the latest sample name its project, if any new one names it differently."""
+        facts = self.memory.facts
+        named = {
+            (facts.by_id[one].project_id, facts.by_id[one].project_name)
+            for one in np.unique(new.label_set_ids).tolist()
+        }
+        current = await projects.names_of(conn, [project_id for project_id, _ in named])
+        differing = sorted({one for one, name in named if name and current[one][0] != name})
+        if differing:
+            renamed = await projects.rename_by_latest_sample(conn, differing)
+            if renamed and pricing.whitelist.limits_anyone:
+                await reprice_projects(conn, renamed, pricing)
+
+
+def _of_meter(
+    series_ids: NDArray[np.int64], meter_of: dict[int, int], meter_id: int
+) -> NDArray[np.bool_]:
+    unique, inverse = np.unique(series_ids, return_inverse=True)
+    chosen = np.array([meter_of[one] == meter_id for one in unique.tolist()], np.bool_)
+    return chosen[inverse]

@@ -1,0 +1,227 @@
+"""Which label set, as a sender writes it, feeds which series of which meter.
+
+Label sets and series are never changed once stored, so each copy of the service remembers
+them; only a label set that this copy sees for the first time costs work in the database.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.claim import Claim, KnownLabelSet
+from os_credits.domain.period import to_ms
+from os_credits.domain.project import ProjectKey, digest
+from os_credits.errors import InvalidLabels
+from os_credits.store import flavors, label_sets, meters, projects
+from os_credits.store.label_sets import NewLabelSet, NewSeries
+from os_credits.store.pool import Pool, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from os_credits.domain.meter import MeterVersion
+    from os_credits.domain.sample import Labels
+
+METRIC_NAME = "__name__"
+FAR_FUTURE_MS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of what one label set may be, and of how many are remembered."""
+
+    label_count_max: int
+    label_bytes_max: int
+    label_sets_cached_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A label set read for one meter version, before it has ids."""
+
+    version: MeterVersion
+    project: ProjectKey
+    project_name: str
+    resource: str
+    identity: dict[str, str]
+    flavor: str
+    fits: bool
+    labels: Labels
+
+    @property
+    def series_key(self) -> bytes:
+        """Give what identifies the series within its meter: project, resource, identity."""
+        parts = [part for name in sorted(self.identity) for part in (name, self.identity[name])]
+        return digest(self.project.digest().hex(), self.resource, *parts)
+
+    @property
+    def label_set_key(self) -> bytes:
+        """Give what identifies the label set: all its labels."""
+        return digest(*(part for label in self.labels for part in label))
+
+
+class Registry:
+    """Remembers what every label set means; asks and fills the database on first sight."""
+
+    def __init__(self, limits: Limits) -> None:
+        """Start with nothing known."""
+        self._limits = limits
+        self._known: dict[tuple[str, bytes], KnownLabelSet] = {}
+        self._versions: dict[str, list[MeterVersion]] | None = None
+
+    def __len__(self) -> int:
+        """Count the remembered label sets."""
+        return len(self._known)
+
+    def forget(self) -> None:
+        """Forget everything, as after a change of the meters."""
+        self._known.clear()
+        self._versions = None
+
+    async def refresh(self, pool: Pool) -> None:
+        """Read the meters again; forget all label sets if one has changed."""
+        async with transaction(pool) as conn:
+            versions = await meters.list_versions(conn)
+        by_metric: dict[str, list[MeterVersion]] = {}
+        for version in versions:
+            by_metric.setdefault(version.definition.metric, []).append(version)
+        if by_metric != self._versions:
+            self._known.clear()
+            self._versions = by_metric
+
+    async def resolve(
+        self, pool: Pool, door: str, keys: list[bytes], labels_of: Callable[[bytes], Labels]
+    ) -> list[KnownLabelSet]:
+        """Give what is known of each key, learning the ones seen for the first time."""
+        if self._versions is None:
+            await self.refresh(pool)
+        found = [self._known.get((door, key)) for key in keys]
+        new = [key for key, known in zip(keys, found, strict=True) if known is None]
+        if new:
+            learned = await self._learn(pool, new, labels_of)
+            if len(self._known) + len(learned) > self._limits.label_sets_cached_max:
+                self._known.clear()
+            self._known.update(((door, key), known) for key, known in learned.items())
+            found = [known or learned[key] for key, known in zip(keys, found, strict=True)]
+        return [known for known in found if known is not None]
+
+    async def _learn(
+        self, pool: Pool, keys: list[bytes], labels_of: Callable[[bytes], Labels]
+    ) -> dict[bytes, KnownLabelSet]:
+        learned: dict[bytes, KnownLabelSet] = {}
+        wanted: dict[bytes, list[_Wanted]] = {}
+        for key in keys:
+            try:
+                metric, claims = self._read(labels_of(key))
+            except InvalidLabels as error:
+                learned[key] = KnownLabelSet(metric="", invalid=error.message)
+                continue
+            learned[key] = KnownLabelSet(metric=metric)
+            if claims:
+                wanted[key] = claims
+        if wanted:
+            ids = await _store(pool, [one for claims in wanted.values() for one in claims])
+            for key, claims in wanted.items():
+                learned[key] = KnownLabelSet(
+                    metric=learned[key].metric,
+                    claims=tuple(_claim(one, ids) for one in claims),
+                )
+        return learned
+
+    def _read(self, labels: Labels) -> tuple[str, list[_Wanted]]:
+        """Read the labels for every version of every meter that names their metric."""
+        by_name = dict(labels)
+        metric = by_name.get(METRIC_NAME, "")
+        versions = (self._versions or {}).get(metric, [])
+        if versions:
+            _check_limits(labels, self._limits)
+        return metric, [_want(labels, by_name, version) for version in versions]
+
+
+def _check_limits(labels: Labels, limits: Limits) -> None:
+    if len(labels) > limits.label_count_max:
+        raise InvalidLabels(f"{len(labels)} labels, at most {limits.label_count_max} are taken")
+    for name, value in labels:
+        if len(name.encode()) > limits.label_bytes_max or (
+            len(value.encode()) > limits.label_bytes_max
+        ):
+            raise InvalidLabels(f"label {name[:40]!r} is longer than {limits.label_bytes_max} bytes")
+        if "\0" in value or "\0" in name:
+            raise InvalidLabels(f"label {name[:40]!r} holds a NUL character")
+
+
+def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wanted:
+    """Read one label set as one meter version means it."""
+    definition = version.definition
+
+    def value(label: str | None) -> str:
+        return by_name.get(label, "") if label is not None else ""
+
+    external_id, name = value(definition.project_id), value(definition.project_name)
+    if not external_id and not name:
+        names = [label for label in (definition.project_id, definition.project_name) if label]
+        raise InvalidLabels(
+            f"meter {definition.name} needs the label {' or '.join(names)} to know the project"
+        )
+    return _Wanted(
+        version=version,
+        project=ProjectKey(
+            value(definition.site), external_id, value(definition.domain), name or external_id
+        ),
+        project_name=name,
+        resource=value(definition.resource),
+        identity={label: value(label) for label in definition.identity},
+        flavor=value(definition.flavor),
+        fits=definition.fits(by_name),
+        labels=labels,
+    )
+
+
+def _claim(wanted: _Wanted, ids: dict[tuple[int, bytes], int]) -> Claim:
+    version = wanted.version
+    until = version.valid_until
+    return Claim(
+        label_set_id=ids[version.id, wanted.label_set_key],
+        version=version,
+        site=wanted.project.site,
+        fits=wanted.fits,
+        from_ms=to_ms(version.valid_from),
+        until_ms=FAR_FUTURE_MS if until is None else to_ms(until),
+    )
+
+
+async def _store(pool: Pool, wanted: Iterable[_Wanted]) -> dict[tuple[int, bytes], int]:
+    """Store projects, flavors, series and label sets as far as they are new."""
+    wanted = list(wanted)
+    async with transaction(pool) as conn:
+        project_ids = await projects.ensure_projects(conn, (one.project for one in wanted))
+        flavor_ids = await flavors.ensure_flavors(conn, (one.flavor for one in wanted))
+        series_ids = await label_sets.ensure_series(
+            conn,
+            [
+                NewSeries(
+                    one.version.meter_id,
+                    project_ids[one.project.digest()],
+                    one.resource,
+                    one.identity,
+                    one.series_key,
+                )
+                for one in wanted
+            ],
+        )
+        return await label_sets.ensure_label_sets(
+            conn,
+            [
+                NewLabelSet(
+                    one.version.id,
+                    series_ids[one.version.meter_id, one.series_key],
+                    flavor_ids[one.flavor],
+                    one.fits,
+                    one.project_name,
+                    one.labels,
+                    one.label_set_key,
+                )
+                for one in wanted
+            ],
+        )

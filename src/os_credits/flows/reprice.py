@@ -1,0 +1,153 @@
+"""Writes usage and what it costs, and keeps the charges of projects in step.
+
+Everything here runs under the lock of `rating_state`.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.amount import from_micro, to_micro
+from os_credits.domain.period import EPOCH
+from os_credits.domain.usage import UsageKind
+from os_credits.flows.memory import read_pricing
+from os_credits.rating.charge import credits_of_usage
+from os_credits.store import batches, charges, projects, usage
+from os_credits.store.usage import UsageRow
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from os_credits.domain.amount import Credits
+    from os_credits.domain.pricing import Pricing
+    from os_credits.store.charges import ChargeKey
+    from os_credits.store.pool import Connection
+    from os_credits.store.usage import PricedUsage, UsageKey
+
+
+@dataclass(frozen=True, slots=True)
+class NewUsage:
+    """A quantity to add (of either sign) to what is stored under a key."""
+
+    key: UsageKey
+    quantity: int
+    project_id: int
+    meter_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """Usage whose credits change, with the change of its project's charge."""
+
+    row: UsageRow
+    charge_key: ChargeKey
+    change_micro: int
+
+
+async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> None:
+    """Add quantities to the stored usage, price the sums and move the charges."""
+    if not new:
+        return
+    stored = await usage.read_usage(conn, [one.key for one in new])
+    names = await _names(conn, pricing, {one.project_id for one in new})
+    repriced = []
+    for one in new:
+        before, credits_before = stored.get(one.key, (0, None))
+        repriced.append(
+            _reprice(
+                UsageRow(one.key, before + one.quantity, credits_before),
+                one.project_id,
+                one.meter_id,
+                pricing,
+                names.get(one.project_id, ()),
+            )
+        )
+    await write_changes(conn, repriced)
+
+
+async def reprice_projects(
+    conn: Connection, project_ids: Iterable[int], pricing: Pricing
+) -> None:
+    """Price all usage of these projects anew, as after a change of name under a whitelist."""
+    for project_id in project_ids:
+        rows = await usage.read_billable_usage(conn, start=EPOCH, project_id=project_id)
+        await write_changes(conn, await changes_of(conn, rows, pricing))
+
+
+async def reprice_from(
+    conn: Connection,
+    start: datetime,
+    *,
+    meter_id: int | None = None,
+    flavor_id: int | None = None,
+) -> None:
+    """Price usage from an hour on anew, by the prices and the whitelist as stored now."""
+    rows = await usage.read_billable_usage(
+        conn, start=start, meter_id=meter_id, flavor_id=flavor_id
+    )
+    await write_changes(conn, await changes_of(conn, rows, await read_pricing(conn)))
+
+
+async def changes_of(
+    conn: Connection, rows: Sequence[PricedUsage], pricing: Pricing
+) -> list[Repriced]:
+    """Give the rows whose credits are others under this pricing; writes nothing."""
+    names = await _names(conn, pricing, {one.project_id for one in rows})
+    repriced = (
+        _reprice(one.row, one.project_id, one.meter_id, pricing, names.get(one.project_id, ()))
+        for one in rows
+    )
+    return [
+        new for one, new in zip(rows, repriced, strict=True) if new.row.credits != one.row.credits
+    ]
+
+
+def _reprice(
+    row: UsageRow,
+    project_id: int,
+    meter_id: int,
+    pricing: Pricing,
+    names: tuple[str, ...],
+) -> Repriced:
+    """Price a row anew; its `credits` are those of before."""
+    _, hour_ms, flavor_id, kind = row.key
+    after: Credits | None = None
+    if kind == UsageKind.BILLED:
+        after = credits_of_usage(
+            pricing,
+            meter_id=meter_id,
+            flavor_id=flavor_id,
+            hour_ms=hour_ms,
+            quantity=row.quantity,
+            project_names=names,
+        )
+    return Repriced(
+        UsageRow(row.key, row.quantity, after),
+        (project_id, hour_ms, meter_id, flavor_id),
+        to_micro(after or from_micro(0)) - to_micro(row.credits or from_micro(0)),
+    )
+
+
+async def _names(
+    conn: Connection, pricing: Pricing, project_ids: set[int]
+) -> dict[int, tuple[str, ...]]:
+    """Read names and cloud ids, if the whitelist asks for them at all."""
+    if not pricing.whitelist.limits_anyone:
+        return {}
+    return dict(await projects.names_of(conn, sorted(project_ids)))
+
+
+async def write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None:
+    """Store rows as repriced, and move the charges by their differences."""
+    if not repriced:
+        return
+    await usage.put_usage(conn, [one.row for one in repriced])
+    changes: dict[ChargeKey, int] = defaultdict(int)
+    for one in repriced:
+        changes[one.charge_key] += one.change_micro
+    moved = {key: from_micro(change) for key, change in changes.items() if change}
+    if moved:
+        await charges.add_to_charges(conn, moved, changed_at=await batches.read_now(conn))

@@ -1,0 +1,226 @@
+"""Which samples enter the set that credits are made of: rules 2 and 7 of `docs/rating-rules.md`.
+
+Three things can happen to a sample that is not accepted: *refused* (the sender did something
+wrong and is told where and why), *set aside* (readable, but never billable: NaN, negative ...)
+or *unknown* (no meter names its metric). The last two are counted and answered as success.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from os_credits.domain.meter import MeterKind, MeterValue
+from os_credits.domain.period import from_ms
+from os_credits.domain.sample import Rejected, is_stale
+from os_credits.rating.usage import in_range
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from os_credits.domain.access import Access
+    from os_credits.domain.claim import Claim, KnownLabelSet
+    from os_credits.domain.meter import MeterDefinition
+    from os_credits.domain.sample import Push
+
+# How many places one answer names for each reason; the rest is counted.
+PLACES_NAMED_MAX = 20
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceWindow:
+    """How far from the database's clock a sample may be, in milliseconds."""
+
+    past_ms: int
+    ahead_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a push is judged under, besides itself.
+
+    `deltas_allowed` is false for doors whose senders repeat and interleave freely (remote
+    write): amounts of their own would then be wrong.
+    """
+
+    now_ms: int
+    window: AcceptanceWindow
+    access: Access
+    deltas_allowed: bool
+
+
+@dataclass(slots=True)
+class Judgement:
+    """The accepted samples in columns, and what became of the others."""
+
+    label_set_ids: NDArray[np.int64]
+    times_ms: NDArray[np.int64]
+    values: NDArray[np.float64]
+    accepted: Counter[str] = field(default_factory=Counter)
+    last_ms: dict[str, int] = field(default_factory=dict)
+    set_aside: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
+    refused: list[tuple[str, Rejected]] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Count the accepted samples."""
+        return len(self.times_ms)
+
+
+def judge(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> Judgement:
+    """Judge every sample of a push; `known[i]` belongs to `push.keys[i]`."""
+    work = _Work(push, under)
+    for index, one in enumerate(known):
+        if not one.claims:
+            work.without_claim(index, one)
+    for layer in range(max((len(one.claims) for one in known), default=0)):
+        work.layer([one.claims[layer] if len(one.claims) > layer else None for one in known])
+    return work.judgement()
+
+
+class _Work:
+    """One push being judged; the pieces are joined at the end."""
+
+    def __init__(self, push: Push, under: Circumstances) -> None:
+        self.push = push
+        self.under = under
+        self.times = np.where(push.untimed, under.now_ms, push.times_ms)
+        self.stale = is_stale(push.values)
+        self.pieces: list[tuple[NDArray[np.int64], NDArray[np.intp]]] = []
+        none = np.empty(0, np.int64)
+        self.result = Judgement(none, none, np.empty(0, np.float64))
+
+    def without_claim(self, index: int, known: KnownLabelSet) -> None:
+        """Refuse the samples of an unusable label set, count those of an unknown metric."""
+        places = np.flatnonzero(self.push.key_index == index)
+        if known.invalid is not None:
+            self.refuse("labels", places, lambda _: known.invalid or "")
+        else:
+            self.result.unknown[known.metric] += len(places)
+
+    def layer(self, claims: list[Claim | None]) -> None:
+        """Judge the samples under one claim of each label set, meter by meter."""
+        groups: dict[tuple[int, str, bool], list[int]] = {}
+        ids = np.full(len(claims), -1, np.int64)
+        for index, claim in enumerate(claims):
+            if claim is not None:
+                ids[index] = claim.label_set_id
+                groups.setdefault((claim.version.id, claim.site, claim.fits), []).append(index)
+        members = np.full(len(claims), -1, np.int64)
+        for number, indexes in enumerate(groups.values()):
+            members[indexes] = number
+        of_sample = members[self.push.key_index]
+        for number, indexes in enumerate(groups.values()):
+            claim = claims[indexes[0]]
+            assert claim is not None
+            places = np.flatnonzero(
+                (of_sample == number) & (self.times >= claim.from_ms) & (self.times < claim.until_ms)
+            )
+            kept = self.under_claim(claim, places)
+            self.pieces.append((ids[self.push.key_index[kept]], kept))
+
+    def under_claim(self, claim: Claim, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Refuse and set aside; give the places that are left."""
+        definition = claim.version.definition
+        places = self._refused(definition, claim, places)
+        places = self._set_aside(definition, claim, places)
+        if len(places):
+            self.result.accepted[definition.name] += len(places)
+            latest = int(self.times[places].max())
+            self.result.last_ms[definition.name] = max(
+                latest, self.result.last_ms.get(definition.name, latest)
+            )
+        return places
+
+    def _refused(
+        self, definition: MeterDefinition, claim: Claim, places: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        if not self.under.access.may_feed(claim.site, definition.name):
+            reason = f"this key may not feed meter {definition.name} of site {claim.site!r}"
+            self.refuse("key_scope", places, lambda _: reason)
+            return places[:0]
+        if definition.kind is MeterKind.DELTA:
+            places = self._refused_delta(definition, places)
+        now, window = self.under.now_ms, self.under.window
+        old = self.times[places] < now - window.past_ms
+        self.refuse("too_old", places[old], lambda at: (
+            f"{self._moment(at)} is older than the acceptance window of "
+            f"{window.past_ms / 86_400_000:g} days"
+        ))  # fmt: skip
+        ahead = self.times[places] > now + window.ahead_ms
+        self.refuse("too_far_ahead", places[ahead], lambda at: (
+            f"{self._moment(at)} is more than {window.ahead_ms / 1000:g} s ahead of the "
+            "database's clock"
+        ))  # fmt: skip
+        return places[~(old | ahead)]
+
+    def _refused_delta(
+        self, definition: MeterDefinition, places: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        if not self.under.deltas_allowed:
+            reason = f"meter {definition.name} takes amounts: send line protocol or JSON"
+            self.refuse("delta_door", places, lambda _: reason)
+            return places[:0]
+        untimed = self.push.untimed[places]
+        reason = f"meter {definition.name} takes amounts: a timestamp is needed"
+        self.refuse("untimed", places[untimed], lambda _: reason)
+        return places[~untimed]
+
+    def _set_aside(
+        self, definition: MeterDefinition, claim: Claim, places: NDArray[np.intp]
+    ) -> NDArray[np.intp]:
+        stale = self.stale[places]
+        if definition.kind is MeterKind.GAUGE:
+            # A stale marker, and a sample outside `match`, end the level: they are kept.
+            reasons = {}
+        else:
+            reasons = {
+                "stale_marker": stale,
+                "not_matching": np.full(len(places), not claim.fits) & ~stale,
+            }
+        values = self.push.values[places]
+        reasons["nan"] = np.isnan(values) & ~stale
+        if definition.value is not MeterValue.ONE:
+            counted = ~np.isnan(values)
+            reasons["negative"] = counted & (values < 0)
+            reasons["out_of_range"] = counted & (values >= 0) & ~in_range(values, definition)
+        aside = np.zeros(len(places), np.bool_)
+        for reason, chosen in reasons.items():
+            count = int((chosen & ~aside).sum())
+            if count:
+                self.result.set_aside[reason] += count
+            aside |= chosen
+        return places[~aside]
+
+    def _moment(self, place: int) -> str:
+        ms = int(self.times[place])
+        try:
+            return from_ms(ms).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+        except OverflowError:
+            return f"{ms} ms"
+
+    def refuse(
+        self, code: str, places: NDArray[np.intp], reason_of: Callable[[int], str]
+    ) -> None:
+        """Note refused places: the first few by name, the rest as a count."""
+        for place in places[:PLACES_NAMED_MAX].tolist():
+            rejected = Rejected(self.push.where(place), reason_of(place))
+            self.result.refused.append((code, rejected))
+        rest = len(places) - PLACES_NAMED_MAX
+        if rest > 0:
+            more = Rejected("further on", reason_of(int(places[-1])), rest)
+            self.result.refused.append((code, more))
+
+    def judgement(self) -> Judgement:
+        """Join the pieces into columns."""
+        if self.pieces:
+            kept = np.concatenate([places for _, places in self.pieces])
+            self.result.label_set_ids = np.concatenate([ids for ids, _ in self.pieces])
+            self.result.times_ms = self.times[kept].astype(np.int64)
+            self.result.values = self.push.values[kept]
+        return self.result

@@ -1,0 +1,50 @@
+"""What a quantity costs: rules 5 and 6 of `docs/rating-rules.md`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from os_credits.domain.amount import MICRO_PER_CREDIT, Credits, divide_half_even, from_micro
+
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+    from os_credits.domain.meter import MeterDefinition
+    from os_credits.domain.pricing import Pricing
+
+NOT_BILLED = from_micro(0)
+
+
+def charge_of(quantity: int, credits_per_unit: Decimal, definition: MeterDefinition) -> Credits:
+    """Price a quantity (in the meter's smallest steps) and round once, half-even, to 1e-6."""
+    numerator, denominator = credits_per_unit.as_integer_ratio()
+    return from_micro(
+        divide_half_even(
+            quantity * numerator * MICRO_PER_CREDIT, denominator * definition.quantity_per_unit
+        )
+    )
+
+
+def credits_of_usage(
+    pricing: Pricing,
+    *,
+    meter_id: int,
+    flavor_id: int,
+    hour_ms: int,
+    quantity: int,
+    project_names: tuple[str, ...],
+) -> Credits | None:
+    """Give what a billed quantity costs: None without a price, zero outside the whitelist."""
+    if not pricing.whitelist.bills(project_names, hour_ms):
+        return NOT_BILLED
+    price = pricing.prices.at(meter_id, flavor_id, hour_ms)
+    if price is None or price.credits_per_unit is None:
+        return None
+    return charge_of(quantity, price.credits_per_unit, pricing.meters.latest(meter_id))
+
+
+def units_of(quantity: int, definition: MeterDefinition) -> str:
+    """Write a quantity in priced units with at most nine digits after the point, for people."""
+    scaled = divide_half_even(quantity * 10**9, definition.quantity_per_unit)
+    whole, part = divmod(scaled, 10**9)
+    return f"{whole}.{part:09d}".rstrip("0").rstrip(".")

@@ -1,0 +1,103 @@
+"""Table `api_key`: hashes of the API keys and what each may do; rows are never deleted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.access import Access, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from os_credits.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key as it is stored; None for projects, sites or meters means all of them."""
+
+    id: int
+    name: str
+    scopes: list[str]
+    projects: list[str] | None
+    sites: list[str] | None
+    meters: list[str] | None
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+async def insert_key(
+    conn: Connection,
+    *,
+    name: str,
+    digest: bytes,
+    scopes: Sequence[str],
+    projects: Sequence[str] | None,
+    sites: Sequence[str] | None,
+    meters: Sequence[str] | None,
+) -> KeyRecord:
+    """Store the hash of a new key."""
+    row = await conn.fetchrow(
+        """
+        INSERT INTO api_key (name, digest, scopes, projects, sites, meters)
+        VALUES ($1, $2, $3, $4, $5, $6)
+        RETURNING id, name, scopes, projects, sites, meters, created_at, revoked_at
+        """,
+        name,
+        digest,
+        scopes,
+        projects,
+        sites,
+        meters,
+    )
+    assert row is not None
+    return KeyRecord(**dict(row))
+
+
+async def find_access(conn: Connection, digest: bytes) -> Access | None:
+    """Give what the key with this hash may do; None if there is none, or it was revoked."""
+    row = await conn.fetchrow(
+        """
+        SELECT name, scopes, projects, sites, meters FROM api_key
+        WHERE digest = $1 AND revoked_at IS NULL
+        """,
+        digest,
+    )
+    if row is None:
+        return None
+    return Access(
+        name=row["name"],
+        scopes=frozenset(Scope(scope) for scope in row["scopes"]),
+        projects=_limit(row["projects"]),
+        sites=_limit(row["sites"]),
+        meters=_limit(row["meters"]),
+    )
+
+
+async def list_keys(conn: Connection) -> list[KeyRecord]:
+    """Give every key that was ever made, the oldest first."""
+    rows = await conn.fetch(
+        """
+        SELECT id, name, scopes, projects, sites, meters, created_at, revoked_at
+        FROM api_key ORDER BY id
+        """
+    )
+    return [KeyRecord(**dict(row)) for row in rows]
+
+
+async def revoke_key(conn: Connection, key_id: int) -> KeyRecord | None:
+    """Mark a key as revoked, once; None if there is no such key."""
+    row = await conn.fetchrow(
+        """
+        UPDATE api_key SET revoked_at = coalesce(revoked_at, now()) WHERE id = $1
+        RETURNING id, name, scopes, projects, sites, meters, created_at, revoked_at
+        """,
+        key_id,
+    )
+    return None if row is None else KeyRecord(**dict(row))
+
+
+def _limit(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)

@@ -1,0 +1,73 @@
+"""Tables `meter` and `meter_version`."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from os_credits.domain.meter import MeterDefinition, MeterVersion
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from os_credits.store.pool import Connection
+
+
+async def insert_meter(conn: Connection, definition: MeterDefinition) -> int:
+    """Store a new meter without a version and give its id; a known name gives its id too."""
+    meter_id = await conn.fetchval(
+        """
+        INSERT INTO meter (name, metric, description) VALUES ($1, $2, $3)
+        ON CONFLICT (name) DO UPDATE SET description = excluded.description
+        RETURNING id
+        """,
+        definition.name,
+        definition.metric,
+        definition.description,
+    )
+    return int(meter_id)
+
+
+async def insert_version(
+    conn: Connection, meter_id: int, definition: MeterDefinition, valid_from: datetime
+) -> None:
+    """Let a definition hold from a full hour on; the same start again changes nothing."""
+    await conn.execute(
+        """
+        INSERT INTO meter_version (meter_id, definition, valid_from) VALUES ($1, $2, $3)
+        ON CONFLICT (meter_id, valid_from) DO NOTHING
+        """,
+        meter_id,
+        json.dumps(definition.dated_part()),
+        valid_from,
+    )
+
+
+async def lock_meters(conn: Connection) -> None:
+    """Keep other copies from changing meters until this transaction ends."""
+    await conn.execute("LOCK TABLE meter IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def list_versions(conn: Connection) -> list[MeterVersion]:
+    """Give all versions of all meters, by meter and start, each with its end."""
+    rows = await conn.fetch(
+        """
+        SELECT v.id, v.meter_id, v.definition, m.description, v.valid_from,
+               lead(v.valid_from) OVER (PARTITION BY v.meter_id ORDER BY v.valid_from)
+                   AS valid_until
+        FROM meter_version v JOIN meter m ON m.id = v.meter_id
+        ORDER BY v.meter_id, v.valid_from
+        """
+    )
+    return [
+        MeterVersion(
+            id=row["id"],
+            meter_id=row["meter_id"],
+            definition=MeterDefinition(
+                **json.loads(row["definition"]), description=row["description"]
+            ),
+            valid_from=row["valid_from"],
+            valid_until=row["valid_until"],
+        )
+        for row in rows
+    ]

@@ -1,0 +1,88 @@
+"""Connections to PostgreSQL, and the translation of the driver's errors into ours."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+
+from os_credits.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+Connection: TypeAlias = (
+    "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+)
+
+# Trouble that passes by itself or by an operator's hand: the request may come again.
+# 08 connection, 25006 read-only, 40 deadlock, 53 out of resources, 55P03 lock time-out,
+# 57 shut down or cancelled, 58 system.
+_PASSING_CLASSES = ("08", "40", "53", "57", "58")
+_PASSING_STATES = ("25006", "55P03")
+
+
+def _passes(error: asyncpg.PostgresError) -> bool:
+    state = error.sqlstate or ""
+    return state[:2] in _PASSING_CLASSES or state in _PASSING_STATES
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn every driver error that means passing trouble into `Unavailable`."""
+    try:
+        yield
+    except asyncpg.PostgresError as error:
+        if _passes(error):
+            raise Unavailable(f"database: {type(error).__name__}") from error
+        raise
+    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise Unavailable(f"database: {type(error).__name__}") from error
+
+
+async def open_pool(
+    database_url: str, *, connections_max: int, statement_timeout_seconds: float
+) -> Pool:
+    """Open a pool that connects when first used, so that the service starts without one."""
+    with translated():
+        return await asyncpg.create_pool(
+            database_url,
+            min_size=0,
+            max_size=connections_max,
+            command_timeout=statement_timeout_seconds + 5,
+            timeout=5,
+            server_settings={
+                "application_name": "os_credits",
+                "timezone": "UTC",
+                "statement_timeout": str(int(statement_timeout_seconds * 1000)),
+                "idle_in_transaction_session_timeout": "60000",
+                "jit": "off",
+            },
+        )
+
+
+@asynccontextmanager
+async def connection(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Connection]:
+    """Lend a connection; no free one within `wait_seconds` is `Unavailable`."""
+    with translated():
+        async with pool.acquire(timeout=wait_seconds) as lent:
+            yield lent
+
+
+@asynccontextmanager
+async def transaction(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Connection]:
+    """Lend a connection inside a READ COMMITTED transaction that commits at the end."""
+    async with connection(pool, wait_seconds=wait_seconds) as lent, lent.transaction():
+        yield lent
+
+
+@asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection whose reads all see one moment (REPEATABLE READ, read only)."""
+    async with (
+        connection(pool) as lent,
+        lent.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        yield lent

@@ -1,0 +1,198 @@
+"""Tables `project` and `project_owner`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from os_credits.domain.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from os_credits.domain.project import ProjectKey
+    from os_credits.store.pool import Connection
+
+
+async def ensure_projects(conn: Connection, keys: Iterable[ProjectKey]) -> dict[bytes, int]:
+    """Give the id of each project by its digest, storing the ones that are new."""
+    wanted = {key.digest(): key for key in keys}
+    ordered = sorted(wanted)
+    await conn.execute(
+        """
+        INSERT INTO project (key, site, external_id, domain, name)
+        SELECT w.key, w.site, w.external_id, w.domain, w.name
+        FROM unnest($1::bytea[], $2::text[], $3::text[], $4::text[], $5::text[])
+             AS w(key, site, external_id, domain, name)
+        WHERE NOT EXISTS (SELECT FROM project p WHERE p.key = w.key)
+        ORDER BY w.key
+        ON CONFLICT (key) DO NOTHING
+        """,
+        ordered,
+        [wanted[key].site for key in ordered],
+        [wanted[key].external_id for key in ordered],
+        [wanted[key].domain for key in ordered],
+        [wanted[key].name for key in ordered],
+    )
+    rows = await conn.fetch("SELECT id, key FROM project WHERE key = ANY($1::bytea[])", ordered)
+    return {row["key"]: row["id"] for row in rows}
+
+
+async def rename_by_latest_sample(conn: Connection, project_ids: Sequence[int]) -> list[int]:
+    """Name each project as its latest sample does (of two at once, the larger name wins).
+
+    Samples that give no name are passed over. Gives the projects whose name changed.
+    """
+    rows = await conn.fetch(
+        """
+        UPDATE project p SET name = latest.project_name
+        FROM unnest($1::bigint[]) AS w(id)
+        CROSS JOIN LATERAL (
+            SELECT l.project_name FROM series s
+            CROSS JOIN LATERAL (
+                SELECT measured_at, label_set_id FROM sample
+                WHERE sample.series_id = s.id ORDER BY measured_at DESC LIMIT 1
+            ) last
+            JOIN label_set l ON l.id = last.label_set_id
+            WHERE s.project_id = w.id AND l.project_name <> ''
+            ORDER BY last.measured_at DESC, l.project_name DESC LIMIT 1
+        ) latest
+        WHERE p.id = w.id AND p.name <> latest.project_name
+        RETURNING p.id
+        """,
+        project_ids,
+    )
+    return [row["id"] for row in rows]
+
+
+def _project(row: dict[str, object]) -> Project:
+    return Project(**row)  # type: ignore[arg-type]
+
+
+async def find_projects(
+    conn: Connection, name: str, *, site: str | None = None, domain: str | None = None
+) -> list[Project]:
+    """Find the projects that a name, or a cloud's own id, could mean."""
+    rows = await conn.fetch(
+        """
+        SELECT id, site, external_id, domain, name FROM project
+        WHERE (name = $1 OR (external_id = $1 AND external_id <> ''))
+          AND ($2::text IS NULL OR site = $2) AND ($3::text IS NULL OR domain = $3)
+        ORDER BY id
+        """,
+        name,
+        site,
+        domain,
+    )
+    return [_project(dict(row)) for row in rows]
+
+
+async def list_projects(conn: Connection, *, after_id: int = 0, limit: int) -> list[Project]:
+    """Give projects in the order of their ids, from the one after `after_id` on."""
+    rows = await conn.fetch(
+        """
+        SELECT id, site, external_id, domain, name FROM project
+        WHERE id > $1 ORDER BY id LIMIT $2
+        """,
+        after_id,
+        limit,
+    )
+    return [_project(dict(row)) for row in rows]
+
+
+async def list_projects_by_id(conn: Connection, project_ids: Sequence[int]) -> list[Project]:
+    """Give the projects with these ids of ours, as far as they exist."""
+    rows = await conn.fetch(
+        """
+        SELECT id, site, external_id, domain, name FROM project
+        WHERE id = ANY($1::bigint[]) ORDER BY id
+        """,
+        project_ids,
+    )
+    return [_project(dict(row)) for row in rows]
+
+
+async def find_project_id(conn: Connection, key: ProjectKey) -> int | None:
+    """Give our id of the project with this key; None if it is not stored."""
+    project_id: int | None = await conn.fetchval(
+        "SELECT id FROM project WHERE key = $1", key.digest()
+    )
+    return project_id
+
+
+async def search_projects(
+    conn: Connection,
+    *,
+    name: str | None,
+    site: str | None,
+    domain: str | None,
+    among: Sequence[str] | None,
+    after_id: int,
+    limit: int,
+) -> list[Project]:
+    """Give projects by id; None filters nothing.
+
+    `name` is the name or the cloud's id; `among` holds names, cloud ids and `#` with our ids.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT id, site, external_id, domain, name FROM project
+        WHERE id > $1
+          AND ($2::text IS NULL OR name = $2 OR external_id = $2)
+          AND ($3::text IS NULL OR site = $3) AND ($4::text IS NULL OR domain = $4)
+          AND ($5::text[] IS NULL OR name = ANY($5) OR external_id = ANY($5)
+               OR '#' || id = ANY($5))
+        ORDER BY id LIMIT $6
+        """,
+        after_id,
+        name,
+        site,
+        domain,
+        among,
+        limit,
+    )
+    return [_project(dict(row)) for row in rows]
+
+
+async def names_of(conn: Connection, project_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Give name and cloud id of each project, by our id."""
+    rows = await conn.fetch(
+        "SELECT id, name, external_id FROM project WHERE id = ANY($1::bigint[])", project_ids
+    )
+    return {row["id"]: (row["name"], row["external_id"]) for row in rows}
+
+
+async def lock_projects(conn: Connection, project_ids: Sequence[int]) -> None:
+    """Hold these projects' accounts for booking until the transaction ends, in a fixed order."""
+    await conn.execute(
+        "SELECT id FROM project WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE",
+        project_ids,
+    )
+
+
+async def put_owner(conn: Connection, project_id: int, email: str, name: str) -> None:
+    """Let this address hear of the project; the same address again changes the name."""
+    await conn.execute(
+        """
+        INSERT INTO project_owner (project_id, email, name) VALUES ($1, $2, $3)
+        ON CONFLICT (project_id, email) DO UPDATE SET name = excluded.name
+        """,
+        project_id,
+        email,
+        name,
+    )
+
+
+async def delete_owner(conn: Connection, project_id: int, email: str) -> bool:
+    """Forget an address; tells whether it was there."""
+    status = await conn.execute(
+        "DELETE FROM project_owner WHERE project_id = $1 AND email = $2", project_id, email
+    )
+    return status != "DELETE 0"
+
+
+async def list_owners(conn: Connection, project_id: int) -> list[tuple[str, str]]:
+    """Give address and name of everyone who hears of the project."""
+    rows = await conn.fetch(
+        "SELECT email, name FROM project_owner WHERE project_id = $1 ORDER BY email", project_id
+    )
+    return [(row["email"], row["name"]) for row in rows]

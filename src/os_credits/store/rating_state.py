@@ -1,0 +1,59 @@
+"""Table `rating_state`: one row that is the lock of all rating and booking.
+
+Whoever holds it is the only one who writes samples, usage, charges and entries of usage. It
+is a row lock, so it ends with the transaction, or with the connection of a copy that died.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from os_credits.store.pool import Connection
+
+
+async def lock_rating(conn: Connection, *, writer: UUID, wait: bool) -> int | None:
+    """Take the lock and give the epoch; None if another copy has it and `wait` is false.
+
+    The epoch rises whenever the writer changes, so that a copy that was the writer before can
+    tell whether what it remembers is still what is stored.
+    """
+    locked = await conn.fetchrow(
+        "SELECT writer, epoch FROM rating_state FOR UPDATE"
+        if wait
+        else "SELECT writer, epoch FROM rating_state FOR UPDATE SKIP LOCKED"
+    )
+    if locked is None:
+        return None
+    if locked["writer"] == writer:
+        return int(locked["epoch"])
+    epoch = await conn.fetchval(
+        "UPDATE rating_state SET writer = $1, epoch = epoch + 1 RETURNING epoch", writer
+    )
+    return int(epoch)
+
+
+async def lock(conn: Connection) -> None:
+    """Keep every copy from rating and booking until this transaction ends."""
+    await conn.execute("SELECT FROM rating_state FOR UPDATE")
+
+
+async def raise_epoch(conn: Connection) -> None:
+    """Tell every copy to forget what it remembers of samples (someone else wrote)."""
+    await conn.execute("UPDATE rating_state SET writer = NULL, epoch = epoch + 1")
+
+
+async def read_closed_until(conn: Connection) -> datetime:
+    """Read until when hours are closed."""
+    closed_until: datetime = await conn.fetchval("SELECT closed_until FROM rating_state")
+    return closed_until
+
+
+async def close_until(conn: Connection, hour: datetime) -> None:
+    """Close all hours before this one; never opens one again."""
+    await conn.execute(
+        "UPDATE rating_state SET closed_until = $1 WHERE closed_until < $1", hour
+    )

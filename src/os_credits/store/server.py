@@ -1,0 +1,73 @@
+"""What the database server promises, and which version of the schema it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from alembic.script import ScriptDirectory
+
+from os_credits.store.migrate import migrations_folder
+
+if TYPE_CHECKING:
+    from os_credits.store.pool import Connection
+
+# The values of synchronous_commit under which a commit waits for the disk.
+COMMIT_WAITS_FOR_DISK = ("on", "local", "remote_write", "remote_apply")
+
+
+@dataclass(frozen=True, slots=True)
+class Durability:
+    """Settings of the server that decide whether a commit survives a crash."""
+
+    fsync: str
+    full_page_writes: str
+    synchronous_commit: str
+    timescaledb_version: str | None
+    timescaledb_license: str | None
+    server_version: str
+
+    @property
+    def problems(self) -> list[str]:
+        """Name each setting under which acknowledged samples could be lost."""
+        found = []
+        if self.fsync != "on":
+            found.append(f"fsync is {self.fsync}")
+        if self.full_page_writes != "on":
+            found.append(f"full_page_writes is {self.full_page_writes}")
+        if self.synchronous_commit not in COMMIT_WAITS_FOR_DISK:
+            found.append(f"synchronous_commit is {self.synchronous_commit}")
+        return found
+
+
+async def read_durability(conn: Connection) -> Durability:
+    """Read the settings as they hold for this service's own sessions."""
+    row = await conn.fetchrow(
+        """
+        SELECT current_setting('fsync') AS fsync,
+               current_setting('full_page_writes') AS full_page_writes,
+               current_setting('synchronous_commit') AS synchronous_commit,
+               (SELECT extversion FROM pg_extension WHERE extname = 'timescaledb')
+                   AS timescaledb_version,
+               current_setting('timescaledb.license', true) AS timescaledb_license,
+               current_setting('server_version') AS server_version
+        """
+    )
+    assert row is not None
+    return Durability(**dict(row))
+
+
+async def read_revision(conn: Connection) -> str | None:
+    """Read which migration the schema stands at; None where none has run."""
+    if await conn.fetchval("SELECT to_regclass('alembic_version')") is None:
+        return None
+    revision: str | None = await conn.fetchval("SELECT version_num FROM alembic_version")
+    return revision
+
+
+def expected_revisions() -> tuple[str, frozenset[str]]:
+    """Give the migration that this version needs, and all older ones that it knows."""
+    scripts = ScriptDirectory(str(migrations_folder()))
+    head = scripts.get_current_head() or ""
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    return head, known - {head}

@@ -1,0 +1,48 @@
+"""A project with its balance as pages show it: how much is left, and how serious that is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from os_credits.domain.balance import Balance
+    from os_credits.domain.project import Project
+
+Level = Literal["none", "good", "low", "critical", "debt"]
+LOW_PERCENT = 50
+CRITICAL_PERCENT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A project, its balance in one snapshot, and the address of its page."""
+
+    project: Project
+    balance: Balance
+    href: str
+
+    @property
+    def percent(self) -> Decimal | None:
+        """Give what is left in per cent of what was granted; None if nothing was granted."""
+        if not self.balance.granted:
+            return None
+        return 100 * self.balance.current / self.balance.granted
+
+    @property
+    def filled(self) -> Decimal:
+        """Give how far the bar is filled, from 0 to 100."""
+        return round(min(max(self.percent or Decimal(0), Decimal(0)), Decimal(100)), 2)
+
+    @property
+    def level(self) -> Level:
+        """Say how serious it is, by the usual lines of notices."""
+        percent = self.percent
+        if self.balance.current < 0 or (percent is not None and percent <= 0):
+            return "debt"
+        if percent is None:
+            return "none"
+        if percent < CRITICAL_PERCENT:
+            return "critical"
+        return "low" if percent < LOW_PERCENT else "good"

@@ -1,0 +1,61 @@
+"""How numbers and moments are written on pages: for reading only, nothing is computed with it."""
+
+from __future__ import annotations
+
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+MINUS = "\u2212"
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+def credits_text(amount: Decimal, digits: int) -> str:
+    """Write an amount with this many digits, 1,234.50; what is smaller than shown is not 0."""
+    rounded = amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
+    if amount and not rounded:
+        return f"<{_grouped(Decimal(1).scaleb(-digits))}" if amount > 0 else f"{MINUS}0"
+    return _grouped(rounded)
+
+
+def quantity_text(quantity: Decimal) -> str:
+    """Write a quantity with up to three digits after the point, without needless zeros."""
+    text = _grouped(quantity.quantize(Decimal("0.001"), rounding=ROUND_HALF_EVEN))
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def percent_text(percent: Decimal) -> str:
+    """Write a percentage: whole from 10 on, else with one digit, never 0 for more than that."""
+    if 0 < percent < Decimal("0.1"):
+        return "<0.1 %"
+    digits = Decimal(1) if abs(percent) >= 10 else Decimal("0.1")  # noqa: PLR2004
+    return f"{_grouped(percent.quantize(digits, rounding=ROUND_HALF_EVEN))} %"
+
+
+def day_text(moment: datetime) -> str:
+    """Write a day: Sun 22 Nov 2026."""
+    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+
+
+def hour_text(moment: datetime) -> str:
+    """Write an hour of a day: Sun 22 Nov, 14:00."""
+    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]}, {moment:%H:%M}"
+
+
+def minute_text(moment: datetime) -> str:
+    """Write a moment to the minute: 22 Nov 2026, 14:07 UTC."""
+    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
+
+
+def _grouped(number: Decimal) -> str:
+    return f"{number:,f}".replace("-", MINUS)
+
+
+def breakable(name: str) -> Markup:
+    """Let a long name break after its underscores, which browsers do not do by themselves."""
+    return Markup("_<wbr>").join(name.split("_"))

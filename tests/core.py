@@ -1,0 +1,119 @@
+"""The core without its doors: ingest, rating and booking over a real database."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from os_credits.domain.access import Access, Scope
+from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push
+from os_credits.flows.book import book
+from os_credits.flows.ingest import Ingest, Receipt
+from os_credits.flows.meters import MeterFile, load_meters
+from os_credits.flows.rate import Rater
+from os_credits.flows.registry import Limits, Registry
+from os_credits.flows.stats import Stats
+from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.store.pool import Pool, connection, open_pool
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+WINDOW_MS = 35 * 86_400_000
+ADMIN = Access("test", frozenset({Scope.ADMIN}))
+STALE = float(np.array([STALE_MARKER_BITS], np.int64).view(np.float64)[0])
+# Labels, time in ms, value.
+Written = tuple[dict[str, str], int, float]
+
+
+def push_of(samples: Sequence[Written]) -> Push:
+    """Make the columns of a push; the labels themselves, as JSON, are the keys."""
+    texts = [json.dumps(labels, sort_keys=True).encode() for labels, _, _ in samples]
+    keys = list(dict.fromkeys(texts))
+    number = {key: index for index, key in enumerate(keys)}
+    return Push(
+        unit="line",
+        keys=keys,
+        key_index=np.array([number[text] for text in texts], np.int32),
+        times_ms=np.array([time for _, time, _ in samples], np.int64),
+        values=np.array([value for _, _, value in samples], np.float64),
+        positions=np.arange(1, len(samples) + 1, dtype=np.int32),
+        untimed=np.zeros(len(samples), np.bool_),
+    )
+
+
+def labels_of(key: bytes) -> Labels:
+    """Read the labels back from such a key."""
+    return tuple(sorted(json.loads(key).items()))
+
+
+@dataclass
+class Core:
+    """One copy of the service, without a clock: each step is called by the test."""
+
+    pool: Pool
+    stats: Stats
+    registry: Registry
+    ingest: Ingest
+    rater: Rater
+
+    async def push(self, samples: Sequence[Written], *, access: Access = ADMIN) -> Receipt:
+        """Hand in samples as one body."""
+        return await self.ingest.accept(
+            push_of(samples), labels_of=labels_of, door="test", access=access
+        )
+
+    async def rate(self) -> int:
+        """Rate everything that waits."""
+        total = 0
+        while count := await self.rater.run():
+            total += count
+        return total
+
+    async def book(self, *, grace: timedelta = timedelta(minutes=15)) -> int:
+        """Close hours and book what is due."""
+        return await book(self.pool, self.rater, self.stats, grace=grace)
+
+    async def charged(self, project: str) -> dict[tuple[str, str, int], int]:
+        """Give millionths by meter, flavor and hour number, from the stored charges."""
+        async with connection(self.pool) as conn:
+            rows = await conn.fetch(
+                """
+                SELECT m.name, f.name, extract(epoch FROM c.hour)::bigint / 3600, c.charged
+                FROM charge c JOIN project p ON p.id = c.project_id
+                JOIN meter m ON m.id = c.meter_id JOIN flavor f ON f.id = c.flavor_id
+                WHERE p.name = $1 AND c.charged <> 0
+                """,
+                project,
+            )
+        return {(row[0], row[1], row[2]): int(row[3].scaleb(6)) for row in rows}
+
+    async def now_ms(self) -> int:
+        """Read the database's clock."""
+        async with connection(self.pool) as conn:
+            return int(await conn.fetchval("SELECT extract(epoch FROM now()) * 1000"))
+
+
+def new_core(pool: Pool, *, samples_max: int = 200_000) -> Core:
+    """Make another copy of the service on the same database."""
+    stats = Stats()
+    registry = Registry(Limits(64, 1024, 100_000))
+    ingest = Ingest(pool, registry, stats, AcceptanceWindow(WINDOW_MS, 600_000))
+    rater = Rater(pool, stats, window_ms=WINDOW_MS, samples_max=samples_max)
+    return Core(pool, stats, registry, ingest, rater)
+
+
+@asynccontextmanager
+async def opened_core(database_url: str, file: MeterFile) -> AsyncIterator[Core]:
+    """Open a pool, load the meters and give one copy of the service."""
+    pool = await open_pool(database_url, connections_max=8, statement_timeout_seconds=60)
+    try:
+        await load_meters(pool, file)
+        yield new_core(pool)
+    finally:
+        await pool.close()
