@@ -46,7 +46,7 @@ check: install ## Check style, types, the import rules and the migrations
 	$(WITH_SERVER) pytest tests/migration
 
 bench-quick: install ## Print how fast samples go through the door, beside a raw binary COPY
-	@$(WITH_SERVER) --on-disk python benchmarks/quick.py $(ARGS)
+	@$(WITH_SERVER) --on-disk python -m benchmarks.quick $(ARGS)
 
 lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock

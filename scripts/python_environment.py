@@ -5,6 +5,7 @@ the simple index that pip uses: every index has that page, not every one has PyP
 """
 
 import hashlib
+import importlib.util
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from scripts.apt import private_apt
 from scripts.progress import StepError, quietly, step
 
 POETRY = ("poetry>=2.5,<3", "poetry-plugin-pypi-mirror>=0.6,<0.7")
+SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def make() -> None:
@@ -59,6 +61,7 @@ def _poetry() -> Path:
     program = home / "bin" / "poetry"
     with places.only_one("poetry"):
         if not _works(program):
+            _need_ensurepip()
             with step("Installing Poetry in an environment of its own"):
                 _make_venv(home, with_pip=True)
                 quietly(
@@ -69,15 +72,18 @@ def _poetry() -> Path:
 
 
 def _make_venv(folder: Path, *, with_pip: bool) -> None:
-    """Make a virtual environment; Debian keeps what this needs in a package of its own."""
+    """Make a virtual environment of the Python that runs us."""
     options = [] if with_pip else ["--without-pip"]
-    command = [sys.executable, "-m", "venv", "--clear", *options, str(folder)]
-    try:
-        import ensurepip  # noqa: F401 - only asked whether it is there
-    except ModuleNotFoundError:
-        with private_apt() as apt:
-            apt.install([f"python{sys.version_info.major}.{sys.version_info.minor}-venv"])
-    quietly(command)
+    quietly([sys.executable, "-m", "venv", "--clear", *options, folder])
+
+
+def _need_ensurepip() -> None:
+    """Install what puts pip in an environment: Debian keeps it in a package of its own."""
+    if importlib.util.find_spec("ensurepip"):
+        return
+    package = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+    with private_apt() as apt, step(f"Installing {package}"):
+        apt.install([package])
 
 
 def _works(program: Path) -> bool:
@@ -96,9 +102,10 @@ def _poetry_environment() -> dict[str, str]:
     # A lock of public packages needs no password, and asking for one can wait for ever.
     environment["PYTHON_KEYRING_BACKEND"] = "keyring.backends.null.Keyring"
     environment.pop("VIRTUAL_ENV", None)
-    certificates = _pip_config("cert")
-    if certificates:
-        environment.setdefault("REQUESTS_CA_BUNDLE", certificates)
+    # Poetry brings its own list of authorities; a network may need what the system trusts.
+    for certificates in (_pip_config("cert"), SYSTEM_CERTIFICATES):
+        if Path(certificates).is_file():
+            environment.setdefault("REQUESTS_CA_BUNDLE", certificates)
     return environment
 
 

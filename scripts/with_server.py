@@ -30,7 +30,7 @@ ROOM_BYTES_MIN = 2 * 1024**3
 def main() -> None:
     """Run the command and end with its exit status."""
     os.umask(0o022)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _stop)
     words = sys.argv[1:]
     on_disk = words[:1] == ["--on-disk"]
     try:
@@ -41,6 +41,10 @@ def main() -> None:
     except KeyboardInterrupt:
         status = 128 + signal.SIGINT
     raise SystemExit(status)
+
+
+def _stop(_signal: int, _frame: object) -> None:
+    raise SystemExit(128 + signal.SIGTERM)
 
 
 def _run(words: Sequence[str], url: str) -> int:
@@ -57,7 +61,7 @@ def _run(words: Sequence[str], url: str) -> int:
         return process.wait()  # Ctrl-C has reached the command too
     finally:
         if process.poll() is None:
-            process.terminate()
+            process.send_signal(signal.SIGINT)  # which pytest ends at cleanly
             process.wait()
 
 

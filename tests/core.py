@@ -77,7 +77,7 @@ class Core:
 
     async def book(self, *, grace: timedelta = timedelta(minutes=15)) -> int:
         """Close hours and book what is due."""
-        return await book(self.pool, self.rater, self.stats, grace=grace)
+        return await book(self.rater, self.stats, grace=grace)
 
     async def charged(self, project: str) -> dict[tuple[str, str, int], int]:
         """Give millionths by meter, flavor and hour number, from the stored charges."""

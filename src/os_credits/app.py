@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TextIO
+from typing import TextIO, cast
 
 import structlog
 from aiohttp import web
@@ -247,9 +247,7 @@ def _jobs(
     """List what this copy does by itself; nothing where it only serves."""
     if settings.endpoints_only:
         return []
-    rater = Rater(
-        pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max
-    )
+    rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
     grace = timedelta(seconds=settings.grace_period_seconds)
 
     async def refresh() -> int:
@@ -261,7 +259,7 @@ def _jobs(
         Job(
             "book",
             settings.book_interval_seconds,
-            lambda: book.book(pool, rater, stats, grace=grace),
+            lambda: book.book(rater, stats, grace=grace),
         ),
         Job(
             "notice",
@@ -309,12 +307,12 @@ class _Turned(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Answer before anything was asked, and hang up."""
-        assert isinstance(transport, asyncio.Transport)
-        transport.write(
+        one_way = cast("asyncio.WriteTransport", transport)
+        one_way.write(
             b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
             b"Content-Length: 0\r\nConnection: close\r\n\r\n"
         )
-        transport.close()
+        one_way.close()
 
 
 def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
@@ -332,9 +330,11 @@ async def run(settings: Settings, stop: asyncio.Event, listening: Callable[[str]
     runner = web.AppRunner(create_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
     try:
         await runner.setup()
-        assert runner.server is not None
         listener = await asyncio.get_running_loop().create_server(
-            _bounded(runner.server), settings.host or None, settings.port, backlog=256
+            _bounded(cast("web.Server", runner.server)),
+            settings.host or None,
+            settings.port,
+            backlog=256,
         )
         try:
             host, port = listener.sockets[0].getsockname()[:2]

@@ -1,38 +1,99 @@
 """Every setting, read once from the environment and `.env`; mirrored in `.default.env`.
 
-Names carry the prefix `OS_CREDITS_`. The names of the de.NBI service are understood with a
-warning, see `legacy_settings.py`.
+Names carry the prefix `OS_CREDITS_`; a secret may also come from the file that the variable
+with `_FILE` behind its name points at. The names of the de.NBI service are understood with a
+warning, see `legacy_settings.py`. Start reading at `read_settings`.
 """
 
 from __future__ import annotations
 
+import difflib
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    EnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from os_credits.errors import Misconfigured
+from os_credits.legacy_settings import (
+    GONE,
+    PREFIX,
+    digits_of,
+    names_of,
+    translate,
+    variable,
+)
 
 BUILT_IN_METERS = Path(__file__).resolve().parent / "meters.toml"
 MIB = 1024 * 1024
+# What may stand in a file whose name is given by OS_CREDITS_..._FILE.
+SECRETS = ("database_url", "admin_key", "mail_password")
+SECRET_BYTES_MAX = 10_000
+# Variables with our prefix that are for `os-credits demo` and for the tests, no settings.
+OTHER_VARIABLES = ("os_credits_url", "os_credits_key", "os_credits_test_database_url")
+KEY_LENGTH_MIN = 20
+PROBLEMS_SHOWN_MAX = 3
 
 
 def _split(value: object) -> object:
-    """Read a comma-separated list; blank means not configured."""
+    """Read a comma-separated list; blank is an empty one."""
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
 
-def _none_if_blank(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else _split(value)
+def _postgresql(url: str) -> str:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise ValueError("must look like postgresql://user:password@host:5432/database")
+    try:
+        urlsplit(url).port  # noqa: B018 - raises ValueError if it is none
+    except ValueError:
+        raise ValueError("must have a port from 1 to 65535, and a password that is quoted "
+                         "as URLs need it (% as %25, @ as %40, / as %2F)") from None  # fmt: skip
+    return url
+
+
+def _web_address(url: str) -> str:
+    if url and not url.startswith(("http://", "https://")):
+        raise ValueError("must start with http:// or https://, or be blank")
+    return url.rstrip("/")
+
+
+def _sendable(key: SecretStr) -> SecretStr:
+    text = key.get_secret_value()
+    if text and not (text.isascii() and text.isprintable() and " " not in text):
+        raise ValueError("must consist of printable ASCII characters without blanks")
+    return key
+
+
+def _or_built_in(value: object) -> object:
+    return value or BUILT_IN_METERS
 
 
 Networks = Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)]
-Numbers = Annotated[list[Decimal], NoDecode, BeforeValidator(_split)]
-OptionalNames = Annotated[list[str] | None, NoDecode, BeforeValidator(_none_if_blank)]
-Seconds = Annotated[float, Field(gt=0)]
+Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=3)]
+Percents = Annotated[list[Percent], NoDecode, BeforeValidator(_split)]
+OptionalNames = Annotated[list[str] | None, NoDecode, BeforeValidator(names_of)]
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(gt=0)]
 
 
@@ -40,23 +101,25 @@ class Settings(BaseSettings):
     """One frozen value that holds the whole configuration; units stand last in the names."""
 
     model_config = SettingsConfigDict(
-        env_prefix="OS_CREDITS_", env_file=".env", extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=".env", extra="ignore", frozen=True
     )
 
     # Where the service listens and what it stores in.
-    database_url: str = "postgresql://os_credits@127.0.0.1:5432/os_credits"
+    database_url: Annotated[str, AfterValidator(_postgresql), Field(repr=False)] = (
+        "postgresql://os_credits@127.0.0.1:5432/os_credits"
+    )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    public_url: str = ""
+    public_url: Annotated[str, AfterValidator(_web_address)] = ""
     database_connections_max: Count = 10
     database_statement_timeout_seconds: Seconds = 30
     allow_unsafe_database: bool = False
 
     # What is billed.
-    meter_file: Path = BUILT_IN_METERS
+    meter_file: Annotated[Path, BeforeValidator(_or_built_in)] = BUILT_IN_METERS
     project_whitelist: OptionalNames = None
     metrics_to_bill: str = ""
-    precision: Annotated[int, Field(ge=0, le=6)] = 2
+    precision: Annotated[int, Field(ge=0, le=6), BeforeValidator(digits_of)] = 2
     acceptance_window_days: Annotated[int, Field(ge=1, le=365)] = 35
     acceptance_ahead_seconds: Annotated[int, Field(ge=0, le=3000)] = 600
 
@@ -70,6 +133,7 @@ class Settings(BaseSettings):
     rate_samples_max: Count = 200_000
 
     # Who may do what without a key, and from where (comma-separated networks).
+    admin_key: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
     open_read_networks: Networks = []
     open_ingest_networks: Networks = []
     open_compat_networks: Networks = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
@@ -84,17 +148,142 @@ class Settings(BaseSettings):
     label_sets_cached_max: Count = 1_000_000
 
     # Mail.
-    notice_percents: Numbers = [Decimal(50), Decimal(20), Decimal(0)]
+    notice_percents: Percents = [Decimal(50), Decimal(20), Decimal(0)]
     mail_host: str = ""
     mail_port: Annotated[int, Field(ge=1, le=65535)] = 25
     mail_tls: Literal["none", "starttls", "tls"] = "none"
     mail_user: str = ""
     mail_password: SecretStr = SecretStr("")
     mail_from: str = "os_credits@localhost"
-    mail_cc: Annotated[list[str], NoDecode, BeforeValidator(_split)] = []
+    mail_cc: Names = []
     mail_timeout_seconds: Seconds = 30
     mail_attempts_max: Count = 20
 
     # Logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     log_format: Literal["console", "json"] = "console"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Look into the environment, `.env`, files of secrets, and last at de.NBI's names."""
+        del file_secret_settings  # Ours are named by variables.
+        environment = _merged(dotenv_settings, env_settings)
+        secrets = _Values(settings_cls, _read_secrets(environment))
+        older = _Values(settings_cls, translate(environment).values)
+        return init_settings, env_settings, dotenv_settings, secrets, older
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        if max(self.body_bytes_max, self.decoded_bytes_max) > self.bodies_bytes_max:
+            raise ValueError(
+                "OS_CREDITS_BODIES_BYTES_MAX is for all bodies together: it must not be smaller "
+                "than OS_CREDITS_BODY_BYTES_MAX or OS_CREDITS_DECODED_BYTES_MAX"
+            )
+        return self
+
+
+class _Values(PydanticBaseSettingsSource):
+    """A source whose values were found already, by the names of the settings."""
+
+    def __init__(self, settings_cls: type[BaseSettings], values: dict[str, str]) -> None:
+        super().__init__(settings_cls)
+        self._values = values
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        del field
+        return self._values.get(field_name), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        return dict(self._values)
+
+
+def _merged(*sources: PydanticBaseSettingsSource) -> dict[str, str | None]:
+    """Give all variables, lower case; what a later source says wins."""
+    merged: dict[str, str | None] = {}
+    for source in sources:
+        if isinstance(source, EnvSettingsSource):
+            merged.update(source.env_vars)
+    return merged
+
+
+def _read_secrets(environment: dict[str, str | None]) -> dict[str, str]:
+    """Read the files that hold secrets; Misconfigured if one is unreadable or says too much."""
+    found = {}
+    for name in SECRETS:
+        path = environment.get(f"{PREFIX}{name}_file")
+        if not path:
+            continue
+        place = f"{variable(name)}_FILE"
+        if environment.get(f"{PREFIX}{name}"):
+            raise Misconfigured(f"{place} and {variable(name)} are both set: keep one of them")
+        try:
+            with Path(path).open("rb") as file:
+                content = file.read(SECRET_BYTES_MAX + 1).decode()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Misconfigured(f"{place}: {error}") from error
+        found[name] = content.rstrip("\r\n")
+        if not found[name] or len(content) > SECRET_BYTES_MAX:
+            raise Misconfigured(f"{place}: {path} is empty, or too long for a secret")
+    return found
+
+
+def read_settings() -> tuple[Settings, list[str]]:
+    """Give the settings of this process, and what about them should be put right.
+
+    Raises Misconfigured for a value that cannot be used; its one line names the variable.
+    """
+    try:
+        environment = _merged(DotEnvSettingsSource(Settings), EnvSettingsSource(Settings))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"the file .env cannot be read: {error}") from error
+    old = translate(environment)
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise Misconfigured(_sentence_of(error, old.origins)) from None
+    return settings, [*old.warnings, *_unknown(environment), *_doubts(settings)]
+
+
+def _sentence_of(error: ValidationError, origins: dict[str, str]) -> str:
+    """Name variables and what is wrong with each, without the values: some are secret."""
+    sentences = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        message = problem["msg"].removeprefix("Value error, ")
+        name = str(problem["loc"][0]) if problem["loc"] else ""
+        place = origins.get(name) or (variable(name) if name else "")
+        sentences.append(f"{place}: {message}" if place else message)
+    return "; ".join(sentences[:PROBLEMS_SHOWN_MAX])
+
+
+def _unknown(environment: dict[str, str | None]) -> list[str]:
+    """Warn of variables that look like settings of ours and are none, as after a slip."""
+    fields = [f"{PREFIX}{name}" for name in Settings.model_fields]
+    files = [f"{PREFIX}{name}_file" for name in SECRETS]
+    known = {*fields, *files, *OTHER_VARIABLES, *GONE}
+    warnings = []
+    for name in sorted(environment):
+        if name.startswith(PREFIX) and name not in known:
+            close = difflib.get_close_matches(name, [*fields, *files], n=1, cutoff=0.8)
+            hint = f", did you mean {close[0].upper()}?" if close else ""
+            warnings.append(f"{name.upper()} is no setting of os_credits{hint}")
+    return warnings
+
+
+def _doubts(settings: Settings) -> list[str]:
+    """Warn of values that work, and that somebody may regret."""
+    doubts = []
+    if 0 < len(settings.admin_key.get_secret_value()) < KEY_LENGTH_MIN:
+        doubts.append(f"the admin key is short: take {KEY_LENGTH_MIN} random characters or more")
+    if settings.mail_user and settings.mail_tls == "none":
+        doubts.append(
+            "OS_CREDITS_MAIL_PASSWORD goes over the network unencrypted: "
+            "set OS_CREDITS_MAIL_TLS to starttls or tls"
+        )
+    return doubts

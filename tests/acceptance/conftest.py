@@ -60,7 +60,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
         "log_level": "WARNING",
         "allow_unsafe_database": True,
     }
-    return Settings(_env_file=None, **{**values, **changes})  # type: ignore[call-arg]
+    return Settings(_env_file=None, **{**values, **changes})
 
 
 async def _pool(settings: Settings) -> Pool:

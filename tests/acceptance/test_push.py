@@ -3,10 +3,9 @@
 import asyncio
 import gzip
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-import aiohttp
 import pytest
 
 from os_credits.decode import snappy
@@ -33,7 +32,7 @@ UNKNOWN = (("__name__", "go_goroutines"), ("job", "x"))
 
 async def post(
     service: Service, path: str, body: Any = b"", *, key: str | None = "ingest", **more: Any
-) -> tuple[int, "aiohttp.typedefs.LooseHeaders", Any]:
+) -> tuple[int, Mapping[str, str], Any]:
     """Send a push; give status, headers and the JSON of the answer (None without a body)."""
     async with service.request(
         "POST", path, key=key, data=body, allow_redirects=False, **more
@@ -45,12 +44,13 @@ async def post(
 async def stats(service: Service) -> dict[str, Any]:
     async with service.request("GET", "/stats", key="admin") as response:
         assert response.status == 200
-        return await response.json()
+        seen: dict[str, Any] = await response.json()
+        return seen
 
 
 @pytest.fixture
 async def tight(database_url: str) -> AsyncIterator[Service]:
-    """A service with small bounds."""
+    """Give a service with small bounds."""
     settings = settings_for(
         database_url,
         body_bytes_max=10_000,
@@ -82,7 +82,7 @@ class TestRemoteWrite:
         assert (headers[SAMPLES], headers[HISTOGRAMS], headers[EXEMPLARS]) == ("2", "0", "0")
 
     @pytest.mark.parametrize(
-        ("name", "samples"),
+        "name,samples",
         [
             ("remote-write-1.0-prometheus-2.42.snappy", None),
             ("remote-write-1.0-prometheus-3.5-a.snappy", None),
@@ -141,7 +141,7 @@ class TestRemoteWrite:
         assert (status, answer["code"]) == (415, "unsupported media type")
 
     @pytest.mark.parametrize(
-        ("body", "status"),
+        "body,status",
         [
             (b"no snappy", 400),
             (b"\xff\x06\x00\x00sNaPpY" + b"rest", 400),
@@ -256,9 +256,7 @@ class TestLineProtocol:
         assert answer["error"].startswith("unable to parse: line 1: ")
         assert headers["X-Influxdb-Error"].isascii()
 
-    async def test_influxdb_2_speaks_token_and_knows_partial_writes(
-        self, service: Service
-    ) -> None:
+    async def test_influxdb_2_speaks_token_and_knows_partial_writes(self, service: Service) -> None:
         token = {"Authorization": f"Token {service.keys['ingest']}"}
         path = "/api/v2/write?org=o&bucket=b&precision=ns"
         good, _, _ = await post(service, path, vcpu_line(1).encode(), key=None, headers=token)
@@ -300,7 +298,7 @@ class TestLineProtocol:
 
 class TestInfluxTools:
     @pytest.mark.parametrize(
-        ("agent", "status"),
+        "agent,status",
         [("curl/8", 200), ("InfluxDBShell/1.6.7", 204), ("Telegraf/1.24 Go/1.19", 204)],
     )
     async def test_ping_answers_everyone_in_their_own_way(
@@ -353,9 +351,7 @@ class TestBounds:
         assert len(bomb) < 10_000
         assert status == 413
 
-    async def test_a_snappy_body_that_unpacks_beyond_the_bound_is_413(
-        self, tight: Service
-    ) -> None:
+    async def test_a_snappy_body_that_unpacks_beyond_the_bound_is_413(self, tight: Service) -> None:
         status, _, _ = await post(tight, RW, snappy.compress(bytes(150_000)), headers=V1)
 
         assert status == 413
@@ -390,8 +386,10 @@ class TestBounds:
             f"POST /write HTTP/1.1\r\nHost: x\r\nX-API-Key: {tight.keys['ingest']}\r\n"
             "Content-Length: 500\r\n\r\nproject_vcpu".encode()
         )
-        async with asyncio.timeout(5):
-            answer = await reader.read()
+        async with asyncio.timeout(3):
+            answer = await reader.readuntil(b"\r\n\r\n")
+        async with asyncio.timeout(15):
+            await reader.read()
         writer.close()
 
         assert answer.startswith(b"HTTP/1.1 503 ")
@@ -428,7 +426,7 @@ class TestBounds:
             answer = await reader.readline()
         writer.close()
 
-        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.split()[1] == b"400"
 
     async def test_a_large_honest_push_is_taken(self, service: Service) -> None:
         series = [(vcpu_labels(f"p{number}"), [(now_ms(), 1.0)]) for number in range(5000)]
@@ -440,4 +438,5 @@ class TestBounds:
 
 async def verbose_stats(service: Service) -> dict[str, Any]:
     async with service.request("GET", "/stats?verbose", key="admin") as response:
-        return await response.json()
+        seen: dict[str, Any] = await response.json()
+        return seen

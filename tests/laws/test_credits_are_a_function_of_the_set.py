@@ -145,9 +145,7 @@ def test_any_order_and_duplication_gives_the_oracles_credits(database_url: str) 
     core = loop.run_until_complete(opened.__aenter__())
     count = 0
 
-    @given(
-        st.data(), st.sampled_from(sorted(METERS)), st.lists(samples, min_size=1, max_size=30)
-    )
+    @given(st.data(), st.sampled_from(sorted(METERS)), st.lists(samples, min_size=1, max_size=30))
     @settings(
         max_examples=EXAMPLES, deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],

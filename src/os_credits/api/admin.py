@@ -82,8 +82,8 @@ class NewGrant(BaseModel):
 
     amount: Annotated[Amount, AfterValidator(_more_than_zero)]
     reason: Line = ""
-    idempotency_key: Annotated[Line, Field(min_length=1, max_length=KEY_LENGTH_MAX)] | None = (
-        Field(None, description=f"Also taken from the header {IDEMPOTENCY_HEADER}")
+    idempotency_key: Annotated[Line, Field(min_length=1, max_length=KEY_LENGTH_MAX)] | None = Field(
+        None, description=f"Also taken from the header {IDEMPOTENCY_HEADER}"
     )
 
 
@@ -146,9 +146,7 @@ async def delete_owners(request: web.Request, query: ProjectQuery) -> OwnerList:
     return await _replace(request, query, {})
 
 
-async def _replace(
-    request: web.Request, query: ProjectQuery, wanted: dict[str, str]
-) -> OwnerList:
+async def _replace(request: web.Request, query: ProjectQuery, wanted: dict[str, str]) -> OwnerList:
     pool = context_of(request).pool
     async with connection(pool) as conn:
         project = await project_of(request, conn, query)
@@ -205,7 +203,5 @@ def _idempotency_key(request: web.Request, body: NewGrant) -> str:
         raise InvalidInput("differs from the one in the body", where=IDEMPOTENCY_HEADER)
     key = next(iter(keys), None) or uuid4().hex
     if not key.isprintable() or len(key) > KEY_LENGTH_MAX:
-        raise InvalidInput(
-            f"1 to {KEY_LENGTH_MAX} printable characters", where=IDEMPOTENCY_HEADER
-        )
+        raise InvalidInput(f"1 to {KEY_LENGTH_MAX} printable characters", where=IDEMPOTENCY_HEADER)
     return key

@@ -79,7 +79,7 @@ class Bodies:
                     self._reading.discard(timeout)
         except TimeoutError:
             raise Unavailable("the body did not arrive in time") from None
-        except web.RequestPayloadError:
+        except (web.RequestPayloadError, ConnectionError):
             raise InvalidInput("the body ends too early, or its chunks are broken") from None
         return b"".join(pieces)
 

@@ -1,7 +1,7 @@
 """The shapes of the de.NBI service, for its portal: numbers as JSON numbers, times as text.
 
-Differences between its versions are settled as `docs/` tells: oldest first, what is used in
-total, metric names. Nothing else of this service looks like this; use `/api/v1`.
+Its versions contradict each other; here a history is oldest first, tells what is used in
+total, and names metrics, as its versions 2 do, and 204 means known but unused, as in 1.
 """
 
 from __future__ import annotations

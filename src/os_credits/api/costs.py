@@ -68,10 +68,17 @@ class Specs(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _read_flat_form(cls, body: Any) -> Any:
-        if not isinstance(body, dict) or not body:
-            raise ValueError("must be an object that names at least one flavor or meter")
+        if not isinstance(body, dict):
+            # A ValueError, since pydantic lets other exceptions pass.
+            raise ValueError('must be an object like {"flavors": {"m1.large": 2}}')  # noqa: TRY004
         nested = any(isinstance(body.get(name), dict) for name in cls.model_fields)
         return body if nested else {"meters": body}
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Specs:
+        if not self.flavors and not self.meters:
+            raise ValueError("must name at least one flavor or meter")
+        return self
 
 
 def quote_meters(table: PriceTable, counts: Counts, hour_ms: int) -> list[QuoteLine]:
@@ -113,9 +120,7 @@ async def cost_of_flavor(request: web.Request, query: FlavorQuery) -> CostShape:
     summary="What a set of specs costs per hour",
     answers=_ANSWERS,
 )
-async def cost_of_specs(
-    request: web.Request, query: AtQuery, body: Specs
-) -> CostShape:
+async def cost_of_specs(request: web.Request, query: AtQuery, body: Specs) -> CostShape:
     """Flavors and amounts of meters, or only the latter in the flat form."""
     return await _cost(request, body, query)
 

@@ -16,9 +16,11 @@ from os_credits.api.context import Context, context_of
 from os_credits.api.logs import change_levels, current_levels
 from os_credits.api.metrics import Gauges
 from os_credits.api.middleware import RETRY_AFTER_SECONDS
+from os_credits.api.names import Names, read_names
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.errors import Unavailable
 from os_credits.flows.start import check_revision
+from os_credits.rating.charge import units_of
 from os_credits.store import batches, server, usage
 from os_credits.store.pool import connection
 
@@ -124,6 +126,7 @@ async def stats(request: web.Request) -> web.Response:
     async with connection(context.pool) as conn:
         batch_count, sample_count, oldest = await batches.count_batches(conn)
         unpriced = await usage.list_unpriced(conn)
+        names = await read_names(conn)
     jobs = context.clock.tasks()
     uptime = datetime.now(UTC) - context.started_at
     report: dict[str, Any] = {
@@ -137,7 +140,7 @@ async def stats(request: web.Request) -> web.Response:
         "label_sets_known": len(context.registry),
         "jobs": jobs,
         **context.stats.snapshot(),
-        "unpriced_usage": [{key: _plain(row[key]) for key in row} for row in unpriced],
+        "unpriced_usage": [_unpriced(row, names) for row in unpriced],
     }
     if request.query.get("verbose", "false").lower() not in ("false", "0", "no"):
         report |= _verbose(context)
@@ -165,11 +168,16 @@ def _stack(task: asyncio.Task[Any]) -> str:
     return text.getvalue()
 
 
-def _plain(value: object) -> object:
-    """Make a database value fit for JSON: times as ISO 8601, big numbers as text."""
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, str | int | None) else str(value)
+def _unpriced(row: dict[str, Any], names: Names) -> dict[str, Any]:
+    """Show a quantity in the meter's own unit, as text, and hours as ISO 8601."""
+    meter = next(one for one in names.meters.values() if one.name == row["meter"])
+    return {
+        **row,
+        "quantity": units_of(int(row["quantity"]), meter),
+        "unit": meter.priced_unit,
+        "first_hour": row["first_hour"].isoformat(),
+        "last_hour": row["last_hour"].isoformat(),
+    }
 
 
 @routes.add(

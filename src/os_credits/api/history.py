@@ -101,12 +101,13 @@ async def credits_history(request: web.Request, query: HistoryQuery) -> web.Stre
 
 async def _read(request: web.Request, query: HistoryQuery) -> HistoryShape:
     async with snapshot(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
         start, end = _period(query, await batches.read_now(conn))
+        after = beginning(start) if query.after is None else _place_of(query.after)
+        project = await project_of(request, conn, query)
         history = await read_history(
             conn,
             project.id,
-            after=_place_of(query.after) if query.after is not None else beginning(start),
+            after=after,
             until=end,
             lines_max=query.limit,
         )
@@ -128,9 +129,7 @@ def _period(query: HistoryQuery, now: datetime) -> tuple[datetime, datetime | No
     return start, end
 
 
-async def _quantities(
-    conn: Connection, project: Project, history: History
-) -> dict[UsageSum, int]:
+async def _quantities(conn: Connection, project: Project, history: History) -> dict[UsageSum, int]:
     if not history.lines:
         return {}
     return await sum_quantities(
@@ -159,9 +158,7 @@ def _shape(
     )
 
 
-def _row(
-    line: Line, totals: Totals, names: Names, quantities: dict[UsageSum, int]
-) -> HistoryRow:
+def _row(line: Line, totals: Totals, names: Names, quantities: dict[UsageSum, int]) -> HistoryRow:
     quantity, unit = None, None
     if line.meter_id is not None and line.flavor_id is not None:
         unit = names.meters[line.meter_id].priced_unit

@@ -93,4 +93,7 @@ async def delete_key(request: web.Request) -> KeyShape:
     text = request.match_info["key_id"]
     if not (text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX):
         raise NotFound(f"there is no key {text[:80]!r}")
-    return KeyShape.model_validate(await revoke_key(context_of(request).pool, int(text)))
+    context = context_of(request)
+    record = await revoke_key(context.pool, int(text))
+    context.keys.forget()
+    return KeyShape.model_validate(record)

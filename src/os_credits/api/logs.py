@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import structlog
+from aiohttp.http_exceptions import HttpProcessingError
 
 from os_credits.errors import InvalidInput
 
@@ -43,7 +44,13 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
     last: list[Callable[..., Any]] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if log_format == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [
+            structlog.dev.ConsoleRenderer(
+                colors=sys.stderr.isatty(),
+                # The default one shows local variables, and with them keys.
+                exception_formatter=structlog.dev.plain_traceback,
+            )
+        ]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.set_name(HANDLER_NAME)
@@ -58,6 +65,17 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
         root.removeHandler(old)
     root.addHandler(handler)
     root.setLevel(level)
+    logging.getLogger("aiohttp.server").addFilter(_without_request_text)
+
+
+def _without_request_text(record: logging.LogRecord) -> bool:
+    """Keep what a broken request said out of the log: it may hold a key."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg += f": {type(error).__name__}"
+    return True
 
 
 def current_levels() -> dict[str, Any]:
@@ -99,9 +117,7 @@ def _changes(wanted: object) -> list[tuple[logging.Logger | logging.Handler, str
             changes += _named_changes(value, key, _known_handlers())
         elif key not in _HARMLESS:
             raise InvalidInput("only levels can be changed", where=key[:100])
-        elif value != _HARMLESS[key] or isinstance(value, bool) != isinstance(
-            _HARMLESS[key], bool
-        ):
+        elif value != _HARMLESS[key] or isinstance(value, bool) != isinstance(_HARMLESS[key], bool):
             raise InvalidInput(f"can only be {_HARMLESS[key]}", where=key)
     return changes
 

@@ -57,9 +57,7 @@ _ANSWERS: tuple[tuple[type[errors.OsCreditsError], int, str], ...] = (
 _HTTP_CODES = {404: "not found", 405: "method not allowed", 413: "request too large"}
 
 
-def answer(
-    request: web.Request, status: int, code: str, message: str, **more: Any
-) -> web.Response:
+def answer(request: web.Request, status: int, code: str, message: str, **more: Any) -> web.Response:
     """Make the JSON answer to something that went wrong, in the form that the door speaks."""
     request[REASON] = message
     if status >= 500:
@@ -114,7 +112,7 @@ async def _answered(request: web.Request, handler: HttpHandler) -> web.StreamRes
         return _http_exception(request, error)
     except errors.OsCreditsError as error:
         return _our_error(request, error)
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):
         return answer(request, 400, "invalid", "the body ends too early, or is broken")
     except TimeoutError:
         return answer(request, 503, "unavailable", "the request took too long")

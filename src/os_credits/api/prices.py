@@ -119,8 +119,7 @@ async def list_prices(request: web.Request, query: PricesQuery) -> PriceList:
             (
                 price
                 for price in shown
-                if query.meter in (None, price.meter)
-                and query.flavor in (None, price.flavor or "")
+                if query.meter in (None, price.meter) and query.flavor in (None, price.flavor or "")
             ),
             key=lambda price: (price.meter, price.flavor or "", price.valid_from, price.id),
         )

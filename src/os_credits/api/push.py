@@ -122,7 +122,7 @@ async def write_lines(request: web.Request) -> web.Response:
     gate=Gate.INGEST,
     summary="InfluxDB 2.x line protocol",
     raw_body=("text/plain", "application/octet-stream"),
-    answers={**_ANSWERS, 422: Answer("A part was refused (see the message), its good part is kept")},
+    answers={**_ANSWERS, 400: Answer("All of it was refused"), 422: _ANSWERS[400]},
 )
 async def write_lines_v2(request: web.Request) -> web.Response:
     """Take line protocol, plain or gzip; `org` and `bucket` are accepted and mean nothing here.

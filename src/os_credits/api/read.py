@@ -209,14 +209,15 @@ def _entry(entry_id: int, entry: Entry, names: Names) -> EntryShape:
 async def list_usage(request: web.Request, query: UsageQuery) -> UsagePage:
     """Give one row for each hour, meter, flavor and resource, while usage is kept."""
     async with snapshot(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
         start, end = _hours(query, await batches.read_now(conn))
+        after = None if query.after is None else _place_of(query.after)
+        project = await project_of(request, conn, query)
         rows = await list_resource_usage(
             conn,
             project.id,
             start=start,
             end=end,
-            after=None if query.after is None else _place_of(query.after),
+            after=after,
             limit=query.limit + 1,
         )
         names = await read_names(conn)

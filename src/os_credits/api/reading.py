@@ -166,4 +166,9 @@ PriceText = Annotated[
 Address = Annotated[
     str, AfterValidator(_ours(mail_address)), WithJsonSchema({"type": "string", "format": "email"})
 ]
-Count = Annotated[Decimal, Field(ge=0, le=10**9), AfterValidator(_count_of)]
+Count = Annotated[
+    Decimal,
+    Field(ge=0, le=10**9),
+    AfterValidator(_count_of),
+    WithJsonSchema({"type": ["number", "string"], "minimum": 0, "maximum": 10**9}),
+]

@@ -17,9 +17,9 @@ from os_credits.domain.entry import EntryKind
 from os_credits.domain.meter import MeterKind, MeterValue, OnReset
 
 
-def plain_text(value: Decimal) -> str:
-    """Write a number without an exponent, all its digits kept."""
-    return format(value, "f")
+def credits_text(value: Decimal) -> str:
+    """Write an amount of credits with all its six digits."""
+    return format(value, ".6f")
 
 
 def short_text(value: Decimal) -> str:
@@ -32,7 +32,7 @@ _AMOUNT = {"type": "string", "pattern": r"^-?\d+\.\d{6}$", "examples": ["12.5000
 _NUMBER = {"type": "string", "pattern": r"^-?\d+(\.\d+)?$", "examples": ["1.6"]}
 
 CreditsText: TypeAlias = Annotated[
-    Decimal, PlainSerializer(plain_text, return_type=str), WithJsonSchema(_AMOUNT)
+    Decimal, PlainSerializer(credits_text, return_type=str), WithJsonSchema(_AMOUNT)
 ]
 NumberText: TypeAlias = Annotated[
     Decimal, PlainSerializer(short_text, return_type=str), WithJsonSchema(_NUMBER)

@@ -52,18 +52,34 @@ def samples_between(start_ms: int, end_ms: int, step_ms: int) -> dict[Door, list
     return measured
 
 
-def credits_between(project: Project, start_ms: int, end_ms: int) -> Decimal:
-    """Say what the project costs in this time at the shipped prices (a budget, no account)."""
+def credits_between(project: Project, start_ms: int, end_ms: int, step_ms: int) -> Decimal:
+    """Say what the project costs in this time at the shipped prices, measured in these steps.
+
+    This is for sizing a budget; what is really charged is the service's to say.
+    """
     total = Decimal(0)
     for server in project.servers:
         for run in runs_between(server, start_ms, end_ms):
-            length_ms = min(run.end_ms, end_ms) - max(run.start_ms, start_ms)
+            part = range(max(run.start_ms, start_ms), min(run.end_ms, end_ms))
+            length_ms = len(part)
+            if project.measure is Measure.INVENTORY:
+                leaves = server.rhythm.leaves and run.end_ms <= end_ms
+                length_ms = _seen_ms(part, step_ms, leaves=leaves)
             total += _credits_per_hour(project, run.flavor) * length_ms
     for volume in project.volumes:
         for part_start in range(start_ms, end_ms, DAY_MS):
             length_ms = min(part_start + DAY_MS, end_ms) - part_start
             total += _size_gib(volume, part_start) * CREDITS_PER_VOLUME_GIB_HOUR * length_ms
     return total / HOUR_MS
+
+
+def _seen_ms(part: range, step_ms: int, *, leaves: bool) -> int:
+    """Say for how long a server is seen running: from sample to sample.
+
+    One that leaves has no sample after its last one, so its last interval is never known.
+    """
+    sample_count = -(-part.stop // step_ms) - -(-part.start // step_ms)
+    return max(sample_count - leaves, 0) * step_ms
 
 
 def _credits_per_hour(project: Project, flavor: Flavor) -> Decimal:

@@ -10,31 +10,33 @@ from os_credits.demo.cloud import credits_between
 from os_credits.demo.service import Service, path_of
 
 _MINUTE_MS = 60_000
+_LIVE_STEP_MS = 1000
 _HUNDRED = Decimal(100)
 
 
 async def open_accounts(
-    service: Service, *, start_ms: int, now_ms: int, say: Callable[[str], None]
+    service: Service, *, start_ms: int, now_ms: int, step_ms: int, say: Callable[[str], None]
 ) -> None:
     """Create the projects that are not there, with owners and grants; repetition is harmless.
 
-    A budget is sized by what the history from `start_ms` to `now_ms` will use.
+    A budget is sized by what the history from `start_ms` to `now_ms` will use, measured in
+    steps of `step_ms`.
     """
     for project in PROJECTS:
         known = await service.get(path_of("api", "current_credits", project.id), site=project.site)
         if known is not None and known["granted_credits"] > 0:
             continue
-        amount = budget_of(project, start_ms, now_ms)
+        amount = budget_of(project, start_ms, now_ms, step_ms)
         await _open_account(service, project, amount)
         say(f"project {project.name} at {project.site}: granted {amount:,} credits")
 
 
-def budget_of(project: Project, start_ms: int, now_ms: int) -> int:
+def budget_of(project: Project, start_ms: int, now_ms: int, step_ms: int) -> int:
     """Say how many whole credits leave what the project is meant to have left at `now_ms`."""
-    used = credits_between(project, start_ms, now_ms)
+    used = credits_between(project, start_ms, now_ms, step_ms)
     if project.left_minutes:
         end_ms = now_ms + project.left_minutes * _MINUTE_MS
-        budget = used + credits_between(project, now_ms, end_ms)
+        budget = used + credits_between(project, now_ms, end_ms, _LIVE_STEP_MS)
     else:
         budget = used * _HUNDRED / (_HUNDRED - project.left_percent)
     return max(int(budget.to_integral_value(ROUND_CEILING)), 1)

@@ -80,7 +80,7 @@ async def _feed(
 ) -> None:
     now_ms = _now_ms()
     start_ms = now_ms - history_days * DAY_MS
-    await open_accounts(service, start_ms=start_ms, now_ms=now_ms, say=say)
+    await open_accounts(service, start_ms=start_ms, now_ms=now_ms, step_ms=HISTORY_STEP_MS, say=say)
     pushed_until_ms = await _resume_at(service, start_ms)
     pushed_until_ms = await _push_history(service, pushed_until_ms, say)
     await _push_live(service, pushed_until_ms, live_interval_seconds, say)
@@ -131,10 +131,13 @@ async def _push_history(service: Service, start_ms: int, say: Callable[[str], No
 async def _push(service: Service, start_ms: int, end_ms: int, step_ms: int) -> int:
     """Push one stretch of time by both doors at once; gives the count of samples."""
     measured = await asyncio.to_thread(samples_between, start_ms, end_ms, step_ms)
-    async with asyncio.TaskGroup() as group:
-        for door in Door:
-            if measured[door]:
-                group.create_task(service.push(door, measured[door]))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for door in Door:
+                if measured[door]:
+                    group.create_task(service.push(door, measured[door]))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from failed
     return sum(len(samples) for door in Door for _, samples in measured[door])
 
 
@@ -161,7 +164,7 @@ async def _push_live(
             continue
         try:
             sample_count += await _push(service, pushed_until_ms, now_ms, step_ms)
-        except* Unavailable:
+        except Unavailable:
             say("live: the service is away, its samples wait")
             continue
         pushed_until_ms = now_ms
@@ -173,6 +176,6 @@ async def _push_live(
 async def _catch_up(service: Service, pushed_until_ms: int, say: Callable[[str], None]) -> int:
     try:
         return await _push_history(service, pushed_until_ms, say)
-    except* Unavailable:
+    except Unavailable:
         say("live: the service is away, its samples wait")
     return pushed_until_ms

@@ -15,8 +15,8 @@ from os_credits.errors import InvalidInput
 Credits = NewType("Credits", Decimal)
 
 MICRO_PER_CREDIT = 10**6
-# Beyond this an amount does not fit numeric(30, 6).
-CREDITS_MAX = Decimal(10) ** 23
+# One amount stays below this, so that sums of a great many fit a Decimal's 28 digits.
+CREDITS_MAX = Decimal(10) ** 18
 _SCALE = Decimal(1).scaleb(-6)
 
 
@@ -28,15 +28,23 @@ def credits_of(value: Decimal | int | str, *, where: str = "amount") -> Credits:
     """
     if isinstance(value, bool | float):
         raise InvalidInput("a float is no amount of credits, send a string", where=where)
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise InvalidInput(f"{str(value)[:80]!r} is no number", where=where) from None
-    if not amount.is_finite() or abs(amount) >= CREDITS_MAX:
-        raise InvalidInput("must be a finite number below 10^23", where=where)
+    amount = number_of(value, where=where)
+    if not amount.is_finite() or amount.copy_abs() >= CREDITS_MAX:
+        raise InvalidInput("must be a finite number below 10^18", where=where)
     if amount != amount.quantize(_SCALE):
         raise InvalidInput("at most six digits after the point", where=where)
     return Credits(amount.quantize(_SCALE))
+
+
+def number_of(value: Decimal | int | str, *, where: str) -> Decimal:
+    """Read a number as people write it: ASCII digits, no digit groups. Raises InvalidInput."""
+    problem = InvalidInput(f"{str(value)[:80]!r} is no number", where=where)
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        raise problem
+    try:
+        return Decimal(value)
+    except InvalidOperation:
+        raise problem from None
 
 
 def from_micro(micro: int) -> Credits:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import defaultdict
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from os_credits.domain.amount import number_of
 from os_credits.domain.period import to_ms
 from os_credits.errors import InvalidInput
 
@@ -42,10 +43,7 @@ def price_of(value: Decimal | int | str | None, *, where: str = "price") -> Deci
         return None
     if isinstance(value, bool | float):
         raise InvalidInput("a float is no price, send a string", where=where)
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        raise InvalidInput(f"{str(value)[:80]!r} is no number", where=where) from None
+    amount = number_of(value, where=where)
     if not amount.is_finite() or amount < 0 or amount >= PRICE_MAX:
         raise InvalidInput("must be a number from 0 to below 10^15", where=where)
     if amount != round(amount, PRICE_DIGITS):

@@ -66,4 +66,5 @@ class Push:
 def is_stale(values: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Tell which values are Prometheus' stale marker, by their bits."""
     bits: NDArray[np.int64] = np.ascontiguousarray(values).view(np.int64)
-    return bits == STALE_MARKER_BITS
+    stale: NDArray[np.bool_] = bits == STALE_MARKER_BITS
+    return stale

@@ -46,21 +46,17 @@ class GrantResult:
     created: bool
 
 
-async def book(pool: Pool, rater: Rater, stats: Stats, *, grace: timedelta) -> int:
+async def book(rater: Rater, stats: Stats, *, grace: timedelta) -> int:
     """Close the hours whose grace period is over and book what is due; gives the entries made.
 
     Everything that was acknowledged before is rated first. Another copy that is rating or
     booking at this moment is waited for.
     """
-    try:
-        async with transaction(pool) as conn:
-            await rater.enter(conn, wait=True)
-            await rater.rate_all(conn)
-            now = await batches.read_now(conn)
-            drafts = await _book_due(conn, now, grace)
-    except BaseException:
-        rater.memory.forget()
-        raise
+    async with rater.turn(wait=True) as conn:
+        assert conn is not None
+        await rater.rate_all(conn)
+        now = await batches.read_now(conn)
+        drafts = await _book_due(conn, now, grace)
     stats.booked_entries.update(draft.kind.value for draft in drafts)
     return len(drafts)
 

@@ -1,7 +1,8 @@
 """API keys: made, shown once, found by their hash, revoked.
 
 A key limited to a project holds our own number of it (`#17`) where the project is known when
-the key is made, so that no later renaming lets it see another one.
+the key is made, so that no later renaming lets it see another one. A project that was not seen
+yet is held by the name or cloud id as given.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.access import KEY_PREFIX, Access, Scope, key_digest
-from os_credits.errors import Conflict, InvalidInput, NotFound
-from os_credits.store import keys, projects
+from os_credits.errors import InvalidInput, NotFound
+from os_credits.flows.projects import resolve_project
+from os_credits.store import keys
 from os_credits.store.pool import Connection, Pool, connection, transaction
 
 if TYPE_CHECKING:
@@ -90,19 +92,15 @@ async def revoke_key(pool: Pool, key_id: int) -> KeyRecord:
 
 
 async def _numbered(conn: Connection, names: Sequence[str]) -> list[str]:
-    """Replace names and cloud ids by our own numbers; unknown ones stay as they are."""
+    """Replace names and cloud ids by our own numbers; not yet seen ones stay as they are."""
     numbered = []
     for name in names:
-        found = await projects.find_projects(conn, name)
-        if len(found) > 1:
-            raise Conflict(
-                f"{name!r} could mean {len(found)} projects, give a cloud id",
-                candidates=[
-                    {"site": one.site, "project_id": one.external_id, "domain": one.domain}
-                    for one in found
-                ],
-            )
-        numbered.append(f"#{found[0].id}" if found else name)
+        try:
+            numbered.append(f"#{(await resolve_project(conn, name)).id}")
+        except NotFound:
+            if name.startswith("#"):
+                raise
+            numbered.append(name)
     return numbered
 
 

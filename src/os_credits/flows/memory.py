@@ -99,7 +99,8 @@ class Tails:
 
     def last_ms(self, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the time of each series' last sample, `NO_SAMPLE_MS` where there is none."""
-        return self._times[self._rows(series_ids), 1]
+        last: NDArray[np.int64] = self._times[self._rows(series_ids), 1]
+        return last
 
     def of(self, series_ids: NDArray[np.int64]) -> StoredSamples:
         """Give the last one or two samples of these series, sorted by series and time."""

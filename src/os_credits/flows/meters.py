@@ -76,7 +76,8 @@ def read_meter_file(path: Path) -> MeterFile:
         if names.count(name) > 1:
             raise Misconfigured(f"meter file {path}: meter {name!r} is declared twice")
     file_prices = tuple(
-        _price(path, number, table, names) for number, table in enumerate(content.get("price", []), 1)
+        _price(path, number, table, names)
+        for number, table in enumerate(content.get("price", []), 1)
     )
     return MeterFile(definitions, file_prices)
 
@@ -119,12 +120,16 @@ def with_denbi_prices(file: MeterFile, metrics_to_bill: str) -> MeterFile:
         wanted = json.loads(metrics_to_bill, parse_float=Decimal, parse_int=Decimal)
         pairs = {str(metric): Decimal(str(value)) for metric, value in wanted.items()}
     except (ValueError, AttributeError, InvalidOperation) as error:
-        raise Misconfigured(f"METRICS_TO_BILL is no JSON object of metric to price: {error}") from error
+        raise Misconfigured(
+            f"METRICS_TO_BILL is no JSON object of metric to price: {error}"
+        ) from error
     declared = {definition.metric: definition.name for definition in file.meters}
     try:
         added = tuple(_denbi_meter(metric) for metric in pairs if metric not in declared)
         own = tuple(
-            FilePrice(declared.get(metric, metric), None, price_of(value, where=metric) or Decimal(0))
+            FilePrice(
+                declared.get(metric, metric), None, price_of(value, where=metric) or Decimal(0)
+            )
             for metric, value in pairs.items()
         )
     except (ValidationError, InvalidInput) as error:
@@ -162,9 +167,7 @@ async def load_meters(pool: Pool, file: MeterFile) -> LoadResult:
         await meters.lock_meters(conn)
         now = await batches.read_now(conn)
         coming = floor_hour(now + NOTICE) + HOUR
-        latest = {
-            version.definition.name: version for version in await meters.list_versions(conn)
-        }
+        latest = {version.definition.name: version for version in await meters.list_versions(conn)}
         new: list[str] = []
         changed: dict[str, datetime] = {}
         for definition in file.meters:

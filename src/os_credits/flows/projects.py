@@ -42,6 +42,7 @@ async def resolve_project(
     if not found:
         raise NotFound(f"there is no project {name[:200]!r}{_narrowed(site, domain)}")
     if len(found) > 1:
+        found.sort(key=lambda one: (one.site, one.domain, one.external_id, one.id))
         raise Conflict(
             f"{name!r} could mean {len(found)} projects: give site or domain,"
             " or the number of a candidate instead of the name",
@@ -50,9 +51,7 @@ async def resolve_project(
     return found[0]
 
 
-async def _find(
-    conn: Connection, name: str, site: str | None, domain: str | None
-) -> list[Project]:
+async def _find(conn: Connection, name: str, site: str | None, domain: str | None) -> list[Project]:
     if any("\0" in text for text in (name, site or "", domain or "")):
         return []
     found = await projects.find_projects(conn, name, site=site, domain=domain)

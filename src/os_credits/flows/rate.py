@@ -8,6 +8,8 @@ them (`rating/usage.py: difference`), so the cost follows the new samples, not t
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -24,6 +26,8 @@ from os_credits.store.pool import Pool, transaction
 from os_credits.store.samples import StoredSamples
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from numpy.typing import NDArray
 
     from os_credits.domain.pricing import Pricing
@@ -72,6 +76,7 @@ class Rater:
         self._window_ms = window_ms
         self._samples_max = samples_max
         self._writer = uuid4()
+        self._one_turn = asyncio.Lock()
         self.memory = Memory()
 
     async def run(self) -> int:
@@ -79,26 +84,32 @@ class Rater:
 
         Zero also when another copy is rating at this moment.
         """
-        try:
-            async with transaction(self._pool) as conn:
-                rated = await self._rate(conn) if await self.enter(conn, wait=False) else None
-        except BaseException:
-            # Whether the commit happened is not known: remember nothing.
-            self.memory.forget()
-            raise
+        async with self.turn(wait=False) as conn:
+            rated = None if conn is None else await self._rate(conn)
         self._note(rated)
         return rated.samples if rated else 0
 
-    async def enter(self, conn: Connection, *, wait: bool) -> bool:
-        """Take the lock of rating for this transaction; false if another copy has it."""
-        epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
-        if epoch is None:
-            return False
-        self.memory.enter(epoch)
-        return True
+    @asynccontextmanager
+    async def turn(self, *, wait: bool) -> AsyncIterator[Connection | None]:
+        """Be the only one who rates and books, in one transaction that commits at the end.
+
+        Gives None if another copy has the lock and `wait` is false. In this copy one turn ends
+        before the next begins, so that after an error, when it is not known whether the commit
+        happened, nobody works with what was remembered.
+        """
+        async with self._one_turn:
+            try:
+                async with transaction(self._pool) as conn:
+                    epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
+                    if epoch is not None:
+                        self.memory.enter(epoch)
+                    yield None if epoch is None else conn
+            except BaseException:
+                self.memory.forget()
+                raise
 
     async def rate_all(self, conn: Connection) -> None:
-        """Rate every committed batch inside a transaction that has entered."""
+        """Rate every committed batch inside a turn."""
         while (rated := await self._rate(conn)) is not None:
             self._note(rated)
 
@@ -152,9 +163,7 @@ class Rater:
             await samples.copy_samples(conn, inserted)
         if len(around.merge.replaced):
             await samples.replace_samples(conn, around.rows.where(around.merge.replaced))
-        self.memory.tails.append(
-            inserted.where(~np.isin(inserted.series_ids, around.late_series))
-        )
+        self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
         self.memory.tails.forget(around.late_series)
 
     def _changed_usage(self, around: _Neighbourhood, pricing: Pricing) -> UsageColumns:

@@ -146,7 +146,9 @@ def _check_limits(labels: Labels, limits: Limits) -> None:
         if len(name.encode()) > limits.label_bytes_max or (
             len(value.encode()) > limits.label_bytes_max
         ):
-            raise InvalidLabels(f"label {name[:40]!r} is longer than {limits.label_bytes_max} bytes")
+            raise InvalidLabels(
+                f"label {name[:40]!r} is longer than {limits.label_bytes_max} bytes"
+            )
         if "\0" in value or "\0" in name:
             raise InvalidLabels(f"label {name[:40]!r} holds a NUL character")
 

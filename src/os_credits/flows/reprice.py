@@ -68,9 +68,7 @@ async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricin
     await write_changes(conn, repriced)
 
 
-async def reprice_projects(
-    conn: Connection, project_ids: Iterable[int], pricing: Pricing
-) -> None:
+async def reprice_projects(conn: Connection, project_ids: Iterable[int], pricing: Pricing) -> None:
     """Price all usage of these projects anew, as after a change of name under a whitelist."""
     for project_id in project_ids:
         rows = await usage.read_billable_usage(conn, start=EPOCH, project_id=project_id)

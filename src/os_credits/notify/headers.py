@@ -42,3 +42,11 @@ def mailbox(name: str, address: str) -> str:
     # As if the header had a long name: a word of the name never exceeds its 75 characters.
     phrase = Header(name, "utf-8", header_name="Resent-From").encode(linesep="\r\n")
     return f"{phrase}\r\n <{address}>"
+
+
+def split_mailbox(text: str) -> tuple[str, str]:
+    """Part `Name <address>` or a bare address into name and address, without judging them."""
+    name, bracket, rest = text.strip().partition("<")
+    if bracket and rest.endswith(">"):
+        return name.strip(' "'), rest[:-1]
+    return "", text.strip()

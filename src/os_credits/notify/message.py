@@ -11,14 +11,15 @@ from datetime import UTC
 from decimal import Decimal
 from email.message import EmailMessage
 from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from os_credits.domain.notice import mail_address
-from os_credits.notify.headers import mailbox, one_line, text_header
+from os_credits.errors import InvalidInput, Misconfigured
+from os_credits.notify.headers import mailbox, one_line, split_mailbox, text_header
 
 if TYPE_CHECKING:
     from os_credits.domain.notice import DueMail
@@ -37,7 +38,7 @@ _templates = Environment(
 
 @dataclass(frozen=True, slots=True)
 class Letterhead:
-    """What is the same in every mail.
+    """What is the same in every mail; raises Misconfigured if an address is none.
 
     `sender` is an address, or a name with an address in angle brackets; `public_url` is ''
     where no page can be linked; `precision` is how many digits of a credit are shown.
@@ -48,20 +49,40 @@ class Letterhead:
     public_url: str = ""
     precision: int = 2
 
+    def __post_init__(self) -> None:
+        """Find a wrong address when the service starts, not when a mail is due."""
+        try:
+            mail_address(split_mailbox(self.sender)[1], where="mail_from")
+            for copy in self.copies:
+                mail_address(copy, where="mail_cc")
+        except InvalidInput as error:
+            raise Misconfigured(str(error)) from error
+
+    @property
+    def sender_mailbox(self) -> str:
+        """Give the value of the header From."""
+        name, address = split_mailbox(self.sender)
+        return mailbox(one_line(name), mail_address(address))
+
+    @property
+    def domain(self) -> str:
+        """Give the sender's domain, which stands behind the @ of every Message-ID."""
+        return mail_address(split_mailbox(self.sender)[1]).rpartition("@")[2]
+
 
 def render(mail: DueMail, letterhead: Letterhead) -> EmailMessage:
     """Write the mail; the same facts give the same headers and texts, whenever they are sent.
 
-    Raises InvalidInput if the recipient, the sender or a copy is no mail address.
+    Raises InvalidInput if the recipient is no mail address.
     """
     recipient = mail_address(mail.recipient, where="recipient")
-    copies = [mail_address(copy, where="mail_cc") for copy in letterhead.copies]
+    copies = [mail_address(copy) for copy in letterhead.copies]
     facts = _facts(mail, letterhead)
     # A variable of the others, not an include: each template escapes in its own way.
     facts["headline"] = _rendered("subject.txt", facts)
     message = EmailMessage(policy=_AS_WRITTEN)
     message.set_raw("Subject", text_header("Subject", facts["headline"]))
-    message.set_raw("From", _sender(letterhead.sender))
+    message.set_raw("From", letterhead.sender_mailbox)
     message.set_raw("To", mailbox(facts["owner"], recipient))
     if others := [copy for copy in copies if copy != recipient]:
         message.set_raw("Cc", ",\r\n ".join(others))
@@ -108,11 +129,6 @@ def _history_link(project: Project, public_url: str) -> str:
     query = urlencode({key: value for key, value in known.items() if value})
     path = quote(project.external_id or project.name, safe="")
     return f"{public_url.rstrip('/')}/credits_history/{path}" + (f"?{query}" if query else "")
-
-
-def _sender(text: str) -> str:
-    name, address = parseaddr(text)
-    return mailbox(one_line(name), mail_address(address, where="mail_from"))
 
 
 def _rendered(template: str, facts: dict[str, str]) -> str:

@@ -119,7 +119,9 @@ class _Work:
             claim = claims[indexes[0]]
             assert claim is not None
             places = np.flatnonzero(
-                (of_sample == number) & (self.times >= claim.from_ms) & (self.times < claim.until_ms)
+                (of_sample == number)
+                & (self.times >= claim.from_ms)
+                & (self.times < claim.until_ms)
             )
             kept = self.under_claim(claim, places)
             self.pieces.append((ids[self.push.key_index[kept]], kept))
@@ -204,9 +206,7 @@ class _Work:
         except OverflowError:
             return f"{ms} ms"
 
-    def refuse(
-        self, code: str, places: NDArray[np.intp], reason_of: Callable[[int], str]
-    ) -> None:
+    def refuse(self, code: str, places: NDArray[np.intp], reason_of: Callable[[int], str]) -> None:
         """Note refused places: the first few by name, the rest as a count."""
         for place in places[:PLACES_NAMED_MAX].tolist():
             rejected = Rejected(self.push.where(place), reason_of(place))

@@ -5,10 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from os_credits.domain.amount import MICRO_PER_CREDIT, Credits, divide_half_even, from_micro
+from os_credits.domain.amount import (
+    CREDITS_MAX,
+    MICRO_PER_CREDIT,
+    Credits,
+    divide_half_even,
+    from_micro,
+    to_micro,
+)
 from os_credits.domain.flavor import NO_FLAVOR
 from os_credits.domain.meter import MeterDefinition, MeterValue
-from os_credits.errors import NotFound
+from os_credits.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,6 +99,9 @@ def _line(
     assert per_unit is not None  # noqa: S101 - PriceList.at gives no ended prices
     count_top, count_bottom = count.as_integer_ratio()
     top, bottom = per_unit.as_integer_ratio()
+    micro = divide_half_even(count_top * top * MICRO_PER_CREDIT, count_bottom * bottom)
+    if micro >= to_micro(CREDITS_MAX):
+        raise InvalidInput("would cost 10^18 credits or more", where=flavor or definition.name)
     return QuoteLine(
         meter=definition.name,
         flavor=flavor,
@@ -99,7 +109,5 @@ def _line(
         unit=definition.unit,
         credits_per_unit=per_unit,
         valid_from=price.valid_from,
-        credits=from_micro(
-            divide_half_even(count_top * top * MICRO_PER_CREDIT, count_bottom * bottom)
-        ),
+        credits=from_micro(micro),
     )

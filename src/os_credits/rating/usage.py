@@ -133,7 +133,9 @@ def _gauge(samples: SampleColumns, definition: MeterDefinition, window_ms: int) 
     level = levels[pairs]
     ends = samples.times_ms[pairs + 1]
     gaps = ends - samples.times_ms[pairs]
-    kinds = np.where(gaps <= definition.max_gap_seconds * 1000, UsageKind.BILLED, UsageKind.UNMETERED)
+    kinds = np.where(
+        gaps <= definition.max_gap_seconds * 1000, UsageKind.BILLED, UsageKind.UNMETERED
+    )
     if definition.max_rate is not None:
         # Compared as Python integers: no rounding, no overflow.
         fast = level.astype(object) > int(definition.max_rate * definition.steps_per_unit)
@@ -188,7 +190,9 @@ def _suspects(
     """Mark growth above `max_rate` units per hour; compared as integers, without division."""
     kinds = np.full(len(grown), int(UsageKind.BILLED), np.int64)
     if definition.max_rate is not None:
-        numerator, denominator = (definition.max_rate * definition.steps_per_unit).as_integer_ratio()
+        numerator, denominator = (
+            definition.max_rate * definition.steps_per_unit
+        ).as_integer_ratio()
         fast = grown.astype(object) * (HOUR_MS * denominator) > gaps_ms.astype(object) * numerator
         kinds[fast.astype(bool)] = UsageKind.SUSPECT
     return kinds

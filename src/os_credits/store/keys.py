@@ -39,7 +39,7 @@ async def insert_key(
     meters: Sequence[str] | None,
 ) -> KeyRecord:
     """Store the hash of a new key."""
-    row = await conn.fetchrow(
+    [row] = await conn.fetch(
         """
         INSERT INTO api_key (name, digest, scopes, projects, sites, meters)
         VALUES ($1, $2, $3, $4, $5, $6)
@@ -52,7 +52,6 @@ async def insert_key(
         sites,
         meters,
     )
-    assert row is not None
     return KeyRecord(**dict(row))
 
 

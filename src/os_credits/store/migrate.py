@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-
-from alembic import command
-from alembic.config import Config
+from typing import TYPE_CHECKING
 
 from os_credits.errors import Misconfigured
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -23,6 +24,8 @@ def migrations_folder() -> Path:
 
 def configuration(database_url: str) -> Config:
     """Tell Alembic where the migrations lie and which database to change."""
+    from alembic.config import Config  # the service itself needs no SQLAlchemy
+
     config = Config()
     config.set_main_option("script_location", str(migrations_folder()))
     scheme, _, rest = database_url.partition("://")
@@ -35,4 +38,6 @@ def configuration(database_url: str) -> Config:
 
 def migrate(database_url: str) -> None:
     """Upgrade the database to the newest revision; harmless when it is there already."""
+    from alembic import command
+
     command.upgrade(configuration(database_url), "head")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
 
-from os_credits.errors import Unavailable
+from os_credits.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -65,10 +65,18 @@ async def open_pool(
 
 @asynccontextmanager
 async def connection(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Connection]:
-    """Lend a connection; no free one within `wait_seconds` is `Unavailable`."""
+    """Lend a connection; none to be had within `wait_seconds`, for any reason, is `Unavailable`."""
+    try:
+        lent = await pool.acquire(timeout=wait_seconds)
+    except asyncpg.exceptions.ClientConfigurationError as error:
+        raise Misconfigured(f"the database URL: {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise Unavailable(f"database: {type(error).__name__}") from error
     with translated():
-        async with pool.acquire(timeout=wait_seconds) as lent:
+        try:
             yield lent
+        finally:
+            await pool.release(lent)
 
 
 @asynccontextmanager

@@ -54,6 +54,4 @@ async def read_closed_until(conn: Connection) -> datetime:
 
 async def close_until(conn: Connection, hour: datetime) -> None:
     """Close all hours before this one; never opens one again."""
-    await conn.execute(
-        "UPDATE rating_state SET closed_until = $1 WHERE closed_until < $1", hour
-    )
+    await conn.execute("UPDATE rating_state SET closed_until = $1 WHERE closed_until < $1", hour)

@@ -11,6 +11,9 @@ import numpy as np
 from os_credits.domain.period import to_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from asyncpg import Record
     from numpy.typing import NDArray
 
     from os_credits.store.pool import Connection
@@ -139,11 +142,10 @@ async def read_neighbours(
     return _columns(rows)
 
 
-def _columns(rows: list[object]) -> StoredSamples:
-    table = [tuple(row) for row in rows]  # type: ignore[call-overload]
+def _columns(rows: Sequence[Record]) -> StoredSamples:
     return StoredSamples(
-        np.array([row[0] for row in table], np.int64),
-        np.array([to_ms(row[1]) for row in table], np.int64),
-        np.array([row[2] for row in table], np.float64),
-        np.array([row[3] for row in table], np.int64),
+        np.array([row["series_id"] for row in rows], np.int64),
+        np.array([to_ms(row["measured_at"]) for row in rows], np.int64),
+        np.array([row["value"] for row in rows], np.float64),
+        np.array([row["label_set_id"] for row in rows], np.int64),
     )

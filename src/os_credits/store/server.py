@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
-from alembic.script import ScriptDirectory
-
+from os_credits.errors import Misconfigured
 from os_credits.store.migrate import migrations_folder
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class Durability:
 
 async def read_durability(conn: Connection) -> Durability:
     """Read the settings as they hold for this service's own sessions."""
-    row = await conn.fetchrow(
+    [row] = await conn.fetch(
         """
         SELECT current_setting('fsync') AS fsync,
                current_setting('full_page_writes') AS full_page_writes,
@@ -53,7 +54,6 @@ async def read_durability(conn: Connection) -> Durability:
                current_setting('server_version') AS server_version
         """
     )
-    assert row is not None
     return Durability(**dict(row))
 
 
@@ -65,9 +65,29 @@ async def read_revision(conn: Connection) -> str | None:
     return revision
 
 
+@cache
 def expected_revisions() -> tuple[str, frozenset[str]]:
-    """Give the migration that this version needs, and all older ones that it knows."""
-    scripts = ScriptDirectory(str(migrations_folder()))
-    head = scripts.get_current_head() or ""
-    known = frozenset(script.revision for script in scripts.walk_revisions())
-    return head, known - {head}
+    """Give the migration that this version needs, and all older ones that it knows.
+
+    Read from the files' text: serving needs neither Alembic nor SQLAlchemy in memory.
+    """
+    after: dict[str, str | None] = {}
+    for path in sorted((migrations_folder() / "versions").glob("*.py")):
+        names = _assigned(path.read_text(encoding="utf-8"))
+        if "revision" in names:
+            after[str(names["revision"])] = names.get("down_revision")
+    older = frozenset(before for before in after.values() if before is not None)
+    heads = set(after) - older
+    if len(heads) != 1:
+        raise Misconfigured(f"the migrations of this installation have {len(heads)} heads")
+    return heads.pop(), older
+
+
+def _assigned(module: str) -> dict[str, str | None]:
+    """Read the plain texts that a module assigns to its own names."""
+    assigned: dict[str, str | None] = {}
+    for statement in ast.parse(module).body:
+        match statement:
+            case ast.Assign([ast.Name(name)], ast.Constant(str() | None as value)):
+                assigned[name] = value
+    return assigned

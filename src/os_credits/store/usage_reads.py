@@ -101,6 +101,4 @@ async def sum_quantities(
         first_hour,
         last_hour,
     )
-    return {
-        (row["hour"], row["meter_id"], row["flavor_id"]): int(row["quantity"]) for row in rows
-    }
+    return {(row["hour"], row["meter_id"], row["flavor_id"]): int(row["quantity"]) for row in rows}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
@@ -11,21 +11,24 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MINUS = "\u2212"
+# Wide enough for every amount that the database can hold.
+_WIDE = Context(prec=80)
+_WHOLE_FROM = 10
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def credits_text(amount: Decimal, digits: int) -> str:
     """Write an amount with this many digits, 1,234.50; what is smaller than shown is not 0."""
-    rounded = amount.quantize(Decimal(1).scaleb(-digits), rounding=ROUND_HALF_EVEN)
-    if amount and not rounded:
-        return f"<{_grouped(Decimal(1).scaleb(-digits))}" if amount > 0 else f"{MINUS}0"
-    return _grouped(rounded)
+    rounded = _rounded(amount, digits)
+    if rounded or not amount:
+        return _grouped(rounded)
+    return f"<{_grouped(Decimal(1).scaleb(-digits))}" if amount > 0 else _grouped(-abs(rounded))
 
 
 def quantity_text(quantity: Decimal) -> str:
     """Write a quantity with up to three digits after the point, without needless zeros."""
-    text = _grouped(quantity.quantize(Decimal("0.001"), rounding=ROUND_HALF_EVEN))
+    text = _grouped(_rounded(quantity, 3))
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
@@ -33,8 +36,7 @@ def percent_text(percent: Decimal) -> str:
     """Write a percentage: whole from 10 on, else with one digit, never 0 for more than that."""
     if 0 < percent < Decimal("0.1"):
         return "<0.1 %"
-    digits = Decimal(1) if abs(percent) >= 10 else Decimal("0.1")  # noqa: PLR2004
-    return f"{_grouped(percent.quantize(digits, rounding=ROUND_HALF_EVEN))} %"
+    return f"{_grouped(_rounded(percent, 0 if abs(percent) >= _WHOLE_FROM else 1))} %"
 
 
 def day_text(moment: datetime) -> str:
@@ -50,6 +52,10 @@ def hour_text(moment: datetime) -> str:
 def minute_text(moment: datetime) -> str:
     """Write a moment to the minute: 22 Nov 2026, 14:07 UTC."""
     return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
+
+
+def _rounded(number: Decimal, digits: int) -> Decimal:
+    return number.quantize(Decimal(1).scaleb(-digits), ROUND_HALF_EVEN, _WIDE)
 
 
 def _grouped(number: Decimal) -> str:

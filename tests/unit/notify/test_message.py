@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from os_credits.domain.amount import credits_of
 from os_credits.domain.notice import DueMail, MailId, Notice, NoticeId, mail_address
 from os_credits.domain.project import Project
-from os_credits.errors import InvalidInput
+from os_credits.errors import InvalidInput, Misconfigured
 from os_credits.notify.headers import one_line
 from os_credits.notify.message import Letterhead, render, shown_credits
 
@@ -291,15 +291,29 @@ def test_what_is_not_one_plain_address_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "letterhead",
+    "sender,copies",
     [
-        Letterhead(sender="nobody"),
-        Letterhead(sender="a@x.example", copies=("b@x.example, c@x.example",)),
+        ("nobody", ()),
+        ("", ()),
+        ("a@x.example\r\nBcc: b@x.example", ()),
+        ("a@x.example", ("b@x.example, c@x.example",)),
     ],
 )
-def test_a_wrong_sender_or_copy_is_refused(letterhead: Letterhead) -> None:
-    with pytest.raises(InvalidInput):
-        render(due_mail(), letterhead)
+def test_a_wrong_sender_or_copy_is_found_at_the_start(
+    sender: str, copies: tuple[str, ...]
+) -> None:
+    with pytest.raises(Misconfigured):
+        Letterhead(sender=sender, copies=copies)
+
+
+def test_a_sender_may_have_a_name() -> None:
+    letterhead = Letterhead(sender="Härtefälle, Büro <credits@cloud.example>")
+
+    message = received(due_mail(), letterhead)
+
+    assert "Härtefälle, Büro" == name_in("From", message)
+    assert ["credits@cloud.example"] == [a.addr_spec for a in message["From"].addresses]
+    assert "cloud.example" == letterhead.domain
 
 
 def test_who_is_the_recipient_gets_no_copy() -> None:

@@ -9,7 +9,7 @@
     if (document.hidden) return;
     let answer;
     try {
-      answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      answer = await fetch(location.pathname + location.search, { headers: { Accept: "text/html" } });
     } catch {
       return; // away for the moment: what is shown stays
     }

@@ -1,0 +1,287 @@
+"""Exactly one notice per crossing, and one mail per owner, on a real database."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from os_credits.domain.notice import Notice
+from os_credits.errors import Misconfigured
+from os_credits.flows import notice as flow
+from os_credits.flows.notice import check, rearm
+from os_credits.store.notices import list_notices, try_lock_state
+from os_credits.store.pool import connection, open_pool, transaction
+from os_credits.store.projects import put_owner
+from tests.integration.accounts import OWNER, PERCENTS, append_entry, grant, open_account, use
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from os_credits.store.pool import Pool
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+async def pool(database_url: str) -> AsyncIterator[Pool]:
+    opened = await open_pool(database_url, connections_max=8, statement_timeout_seconds=20)
+    yield opened
+    await opened.close()
+
+
+async def notices_of(pool: Pool, project_id: int) -> list[Notice]:
+    async with connection(pool) as conn:
+        return await list_notices(conn, project_id, limit=100)
+
+
+async def told(pool: Pool, project_id: int) -> list[str]:
+    """Check, then give the lines of which the project was told so far, the first first."""
+    await check(pool, PERCENTS)
+    return [f"{n.percent.normalize():f}" for n in reversed(await notices_of(pool, project_id))]
+
+
+async def mails_of(pool: Pool, project_id: int) -> list[tuple[str, str, str]]:
+    async with connection(pool) as conn:
+        rows = await conn.fetch(
+            """
+            SELECT m.recipient, m.state, m.message_id FROM mail m JOIN notice n ON n.id = notice_id
+            WHERE n.project_id = $1 ORDER BY m.id
+            """,
+            project_id,
+        )
+    return [(row["recipient"], row["state"], row["message_id"]) for row in rows]
+
+
+async def test_each_line_is_told_once_as_the_balance_falls(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+
+    assert [] == await told(pool, project)
+    await use(pool, project, "499.999999")
+    assert [] == await told(pool, project)
+    await use(pool, project, "0.000001")
+    assert ["50"] == await told(pool, project)
+    assert ["50"] == await told(pool, project)
+    await use(pool, project, 299)
+    assert ["50"] == await told(pool, project)
+    await use(pool, project, 1)
+    assert ["50", "20"] == await told(pool, project)
+    await use(pool, project, 200)
+    assert ["50", "20", "0"] == await told(pool, project)
+    await use(pool, project, 5000)
+    assert ["50", "20", "0"] == await told(pool, project)
+
+
+async def test_a_notice_keeps_the_balance_that_crossed_the_line(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, "501.9")
+
+    assert 1 == await check(pool, PERCENTS, NOON)
+
+    [notice] = await notices_of(pool, project)
+    assert Decimal("498.1") == notice.balance
+    assert Decimal(1000) == notice.granted
+    assert notice.created_at == NOON
+
+
+async def test_a_jump_over_several_lines_is_one_notice_of_the_gravest(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 850)
+
+    assert ["20"] == await told(pool, project)
+
+
+async def test_a_first_grant_that_does_not_pay_the_debt_is_told_at_once(pool: Pool) -> None:
+    project = await open_account(pool)
+    await use(pool, project, 1500)
+
+    assert [] == await told(pool, project)
+    await grant(pool, project, 1000)
+    assert ["0"] == await told(pool, project)
+
+
+async def test_a_grant_arms_the_lines_again(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 900)
+    assert ["20"] == await told(pool, project)
+
+    await grant(pool, project, 1000)  # 1,100 of 2,000
+    assert ["20"] == await told(pool, project)
+
+    await use(pool, project, 100)  # 1,000 of 2,000
+    assert ["20", "50"] == await told(pool, project)
+    await use(pool, project, 600)  # 400 of 2,000
+    assert ["20", "50", "20"] == await told(pool, project)
+
+
+async def test_a_grant_arms_only_what_it_lifts_the_balance_above(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 1000)
+    assert ["0"] == await told(pool, project)
+
+    await grant(pool, project, 1000, kind="adjustment")
+    await use(pool, project, 700)  # 300 of 1,000 granted
+    assert ["0", "50"] == await told(pool, project)
+
+    await grant(pool, project, 100)  # 400 of 1,100: still below a half
+    assert ["0", "50"] == await told(pool, project)
+
+
+async def test_a_correction_does_not_arm_a_line_again(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 510)
+    assert ["50"] == await told(pool, project)
+
+    await use(pool, project, -100)
+    assert ["50"] == await told(pool, project)
+    await use(pool, project, 100)
+
+    assert ["50"] == await told(pool, project)
+
+
+async def test_each_owner_of_the_moment_gets_one_mail(pool: Pool) -> None:
+    project = await open_account(pool, owners=["ada@lab.example", "bob@lab.example"])
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+
+    await check(pool, PERCENTS, message_id_domain="cloud.example")
+    async with connection(pool) as conn:
+        await put_owner(conn, project, "late@lab.example", "")
+    await check(pool, PERCENTS)
+
+    mails = await mails_of(pool, project)
+    assert [("ada@lab.example", "pending"), ("bob@lab.example", "pending")] == [
+        (recipient, state) for recipient, state, _ in mails
+    ]
+    assert all(i.startswith("<") and i.endswith("@cloud.example>") for *_, i in mails)
+    assert 2 == len({message_id for *_, message_id in mails})
+
+
+async def test_a_project_without_owners_gets_its_notice(pool: Pool) -> None:
+    project = await open_account(pool, owners=[])
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+
+    assert ["50"] == await told(pool, project)
+    assert [] == await mails_of(pool, project)
+
+
+async def test_several_copies_write_one_notice_per_crossing(pool: Pool) -> None:
+    projects = [await open_account(pool, f"p{number}") for number in range(20)]
+    for project in projects:
+        await grant(pool, project, 1000)
+
+    for percent in ("50", "20", "0"):
+        for project in projects:
+            await use(pool, project, {"50": 500, "20": 300, "0": 200}[percent])
+        written = await asyncio.gather(*(check(pool, PERCENTS) for _ in range(4)))
+        # A copy that meets a locked project leaves it to the one that holds it.
+        assert len(projects) == sum(written)
+
+    for project in projects:
+        assert ["50", "20", "0"] == await told(pool, project)
+        assert 3 == len(await mails_of(pool, project))
+
+
+async def test_a_copy_does_not_wait_for_an_account_that_another_one_holds(pool: Pool) -> None:
+    held, free = await open_account(pool, "held"), await open_account(pool, "free")
+    for project in (held, free):
+        await grant(pool, project, 1000)
+        await use(pool, project, 600)
+
+    async with transaction(pool) as conn:
+        assert await try_lock_state(conn, held) is not None
+        async with asyncio.timeout(5):
+            assert 1 == await check(pool, PERCENTS)
+
+    assert 1 == await check(pool, PERCENTS)
+    assert 1 == len(await notices_of(pool, held))
+
+
+async def test_a_check_beside_a_grant_does_not_undo_its_arming(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+
+    async with transaction(pool) as conn:
+        await append_entry(conn, project, "grant", 1000)
+        await rearm(conn, project, PERCENTS)
+        # The other copy sees the old balance, but must not tell it: the grant is under way.
+        checking = asyncio.create_task(check(pool, PERCENTS))
+        await asyncio.sleep(0.3)
+    await checking
+
+    assert [] == await told(pool, project)
+    await use(pool, project, 400)  # 1,000 of 2,000
+    assert ["50"] == await told(pool, project)
+
+
+async def test_a_grant_waits_for_a_notice_that_is_being_written(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+
+    async with transaction(pool) as conn:
+        assert await flow._tell(conn, project, PERCENTS, NOON, "cloud.example")
+        granting = asyncio.create_task(grant(pool, project, 1000))
+        await asyncio.sleep(0.3)
+        assert not granting.done()
+    await granting
+
+    await use(pool, project, 400)  # 1,000 of 2,000
+    assert ["50", "50"] == await told(pool, project)
+
+
+async def test_all_pages_of_projects_are_looked_at(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "PAGE_PROJECTS_MAX", 3)
+    for number in range(7):
+        project = await open_account(pool, f"p{number}")
+        await grant(pool, project, 1000)
+        await use(pool, project, 600 if number % 3 == 0 else 400)
+
+    assert 3 == await check(pool, PERCENTS)
+    assert 0 == await check(pool, PERCENTS)
+
+
+async def test_a_new_line_is_told_to_those_who_are_below_it(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 940)
+    assert ["20"] == await told(pool, project)
+
+    assert 1 == await check(pool, [Decimal(50), Decimal("7.5")])
+    assert 0 == await check(pool, [Decimal(50), Decimal("7.5")])
+
+    assert [Decimal("7.5"), Decimal(20)] == [n.percent for n in await notices_of(pool, project)]
+
+
+async def test_lines_that_cannot_be_kept_stop_the_check(pool: Pool) -> None:
+    with pytest.raises(Misconfigured):
+        await check(pool, [Decimal("33.3333")])
+
+
+async def test_a_notice_and_its_mails_are_written_together_or_not_at_all(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+    async with connection(pool) as conn:
+        await conn.execute(f"ALTER TABLE mail ADD CHECK (recipient <> '{OWNER}')")
+
+    with pytest.raises(Exception, match="violates check constraint"):
+        await check(pool, PERCENTS)
+    assert [] == await notices_of(pool, project)
+
+    async with connection(pool) as conn:
+        await conn.execute("ALTER TABLE mail DROP CONSTRAINT mail_recipient_check")
+    assert ["50"] == await told(pool, project)

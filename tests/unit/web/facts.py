@@ -1,0 +1,73 @@
+"""Facts of a page, made by hand: two meters, three flavors, a few hours."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from os_credits.domain.amount import Credits, credits_of
+from os_credits.domain.balance import Balance
+from os_credits.domain.entry import EntryKind
+from os_credits.domain.meter import MeterDefinition
+from os_credits.domain.project import Project
+from os_credits.store.spending import Given, Metered, Spent
+from os_credits.web.history import PageFacts
+from os_credits.web.span import span_of
+
+NOW = datetime(2026, 3, 10, 14, 7, tzinfo=UTC)
+PROJECT = Project(id=1, site="here", external_id="", domain="d", name="p")
+VCPU = MeterDefinition(
+    name="vcpu", metric="vcpu", kind="counter", unit="vCPU-hour", project_name="p"
+)
+SERVER = MeterDefinition(
+    name="server", metric="server", kind="gauge", unit="server", project_name="p", flavor="f"
+)
+
+
+def day(number: int, hour: int = 0) -> datetime:
+    return datetime(2026, 3, number, hour, tzinfo=UTC)
+
+
+def spent(start: datetime, amount: str, meter_id: int = 1, flavor_id: int = 0) -> Spent:
+    return Spent(start, meter_id, flavor_id, credits_of(amount))
+
+
+def given(hour: datetime, amount: str) -> Given:
+    return Given(hour, EntryKind.GRANT, credits_of(amount), "because")
+
+
+def facts(
+    *,
+    left: str,
+    granted: str = "0",
+    charges: list[Spent] | None = None,
+    gifts: list[Given] | None = None,
+    metered: list[Metered] | None = None,
+    first: tuple[datetime, Credits] | tuple[None, None] | None = None,
+    start: datetime | None = None,
+    span: str = "30d",
+    **more: Any,
+) -> PageFacts:
+    gifts = gifts or []
+    if first is None:
+        first = (gifts[-1].hour, gifts[-1].amount) if gifts else (None, None)
+    return PageFacts(
+        project=PROJECT,
+        balance=Balance(
+            project_id=1,
+            granted=credits_of(granted),
+            credited=credits_of(granted),
+            booked=credits_of(left),
+            tally=Credits(Decimal(0)),
+            as_of=NOW,
+        ),
+        span=span_of(span),
+        start=start or day(8),
+        charges=charges or [],
+        given=gifts,
+        metered=metered or [],
+        first_given=first,
+        last_day=credits_of("0"),
+        meters={1: VCPU, 2: SERVER},
+        flavors={0: "", **{number: f"m1.{number}" for number in range(1, 20)}},
+        **more,
+    )
