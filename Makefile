@@ -36,6 +36,7 @@ run: install ## Run the service with its own TimescaleDB and a simulated cloud (
 	@exec setpriv --pdeathsig TERM $(IN_VENV) scripts.run
 
 test: install ## Run all tests against a real TimescaleDB, or some: make test ARGS="tests/unit -x"
+	@$(IN_VENV) scripts.prometheus
 	@$(WITH_SERVER) pytest $(ARGS)
 
 check: install ## Check style, types, the import rules and the migrations

@@ -128,7 +128,8 @@ async def wait_until_ready(url: str) -> None:
 async def measure(database_url: str) -> dict[str, Any]:
     """Run all rounds, in turns."""
     conn = await asyncpg.connect(database_url)
-    await conn.execute("CREATE SCHEMA IF NOT EXISTS bench")
+    await conn.execute("CREATE SCHEMA bench")
+    await conn.execute("SET search_path = bench, public")
     pool = await open_pool(database_url, connections_max=1, statement_timeout_seconds=30)
     _, key = await create_key(pool, KeyRequest("bench", frozenset({Scope.INGEST})))
     await pool.close()

@@ -1,19 +1,21 @@
 """PostgreSQL refuses to run as root: give the words that run a program as another user.
 
-Not as root everything runs as who we are. As root it is the user `postgres`; where that user
-may not enter a folder (a data folder below /root, say), the program keeps one capability, the
-one to pass such folders, and nothing else of root.
+Not as root everything runs as who we are. As root it is the user of PostgreSQL, or one of our
+own where there is none; where that user may not enter a folder (a data folder below /root, say),
+the program keeps one capability, the one to pass such folders, and nothing else of root.
 """
 
 import os
 import pwd
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from scripts.progress import StepError, quietly
 
-USER = "postgres"
+OWN_USER = "os_credits"
+USERS = (OWN_USER, "postgres")
 PASS_FOLDERS = ("--inh-caps=+dac_override", "--ambient-caps=+dac_override")
 
 
@@ -28,7 +30,7 @@ def as_server_user(folders: Sequence[Path]) -> list[str]:
             return candidate
     names = " and ".join(map(str, folders))
     raise StepError(
-        f"PostgreSQL runs as the user {USER}, who may not enter {names}. "
+        f"PostgreSQL runs as the user {user.pw_name}, who may not enter {names}. "
         "Name folders that every user may enter: DATA_DIR=/var/tmp/os_credits-data, say."
     )
 
@@ -41,12 +43,12 @@ def give(folder: Path) -> None:
 
 
 def _user() -> pwd.struct_passwd:
-    """Return the user that runs PostgreSQL, made if the machine has none."""
-    try:
-        return pwd.getpwnam(USER)
-    except KeyError:
-        quietly(["useradd", "--system", "--user-group", "--no-create-home", USER])
-        return pwd.getpwnam(USER)
+    """Return the user that runs PostgreSQL; one of our own leaves Debian's packages their name."""
+    for name in USERS:
+        with suppress(KeyError):
+            return pwd.getpwnam(name)
+    quietly(["useradd", "--system", "--user-group", "--no-create-home", OWN_USER])
+    return pwd.getpwnam(OWN_USER)
 
 
 def _can_enter(words: Sequence[str], folder: Path) -> bool:

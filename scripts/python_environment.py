@@ -37,6 +37,10 @@ def make() -> None:
                 env=_poetry_environment(),
                 hint="If pyproject.toml has changed: make lock",
             )
+        if sys.dont_write_bytecode:
+            # Else every start of a program would compile all that it imports once more.
+            with step("Compiling the Python packages"):
+                quietly([places.VENV_PYTHON, "-m", "compileall", "-q", "-j0", places.VENV / "lib"])
         stamp.write_text(_state())
 
 

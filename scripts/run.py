@@ -64,10 +64,9 @@ def _run(stack: ExitStack) -> int:
     if not service.takes(key):
         key = service.make_key()
         env_file.write(key)
-    with_demo = known.may_have_demo and os.environ.get("DEMO") != "0"
-    if with_demo:
+    if known.with_demo:
         stack.enter_context(service.demo(key))
-    _say_what_to_do(service.url, key, env_file.path, with_demo=with_demo)
+    _say_what_to_do(service.url, key, env_file.path, with_demo=known.with_demo)
     return process.wait()
 
 
@@ -114,8 +113,9 @@ def _start_private_database(stack: ExitStack, folder: Path) -> str:
 
 def _look_at(folder: Path, database_url: str, *, is_private: bool) -> Known:
     """Look what earlier runs did with the database, and whether it answers at all."""
+    demo = os.environ.get("DEMO") != "0"
     try:
-        return Known(folder, database_url, is_private=is_private)
+        return Known(folder, database_url, is_private=is_private, demo=demo)
     except psycopg.OperationalError as error:
         raise StepError(f"The database of OS_CREDITS_DATABASE_URL: {error}") from error
 

@@ -81,11 +81,8 @@ class Service:
     @contextmanager
     def demo(self, key: str) -> Iterator[subprocess.Popen[bytes]]:
         """Run the simulated cloud, which knows the service by its URL and a key only."""
-        process = start_child(
-            [PROGRAM, "demo", "--url", self.url, "--key", key],
-            env=self.environment,
-            cwd=places.CHECKOUT,
-        )
+        environment = {**self.environment, "OS_CREDITS_URL": self.url, "OS_CREDITS_KEY": key}
+        process = start_child([PROGRAM, "demo"], env=environment, cwd=places.CHECKOUT)
         try:
             yield process
         finally:

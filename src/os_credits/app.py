@@ -32,6 +32,7 @@ from os_credits.api import (
     prices,
     push,
     read,
+    usage,
 )
 from os_credits.api.access_log import AccessLog
 from os_credits.api.auth import access_of, may_read, refuse_undeclared, require_access
@@ -46,7 +47,7 @@ from os_credits.errors import Misconfigured, Unavailable
 from os_credits.flows import book, deliver, notice
 from os_credits.flows.clock import Clock, Job
 from os_credits.flows.ingest import Ingest
-from os_credits.flows.keys import KeyRing
+from os_credits.flows.keys import KeyRing, adopt_admin_key
 from os_credits.flows.meters import (
     MeterFile,
     apply_whitelist,
@@ -121,6 +122,7 @@ def _api_routes() -> list[Routes]:
         influx.routes,
         history.routes,
         read.routes,
+        usage.routes,
         costs.routes,
         prices.routes,
         admin.routes,
@@ -209,6 +211,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
     async def begin() -> None:
         await load_meters(pool, meter_file)
         await apply_whitelist(pool, settings.project_whitelist)
+        await adopt_admin_key(pool, settings.admin_key.get_secret_value())
         await registry.refresh(pool)
         clock.start()
 

@@ -17,7 +17,7 @@ LIFE_SECONDS = 40
 PROJECTS = {"alpha": ("id/alpha", 37.3, 148.1), "beta": ("id/beta", 1201.7, 7.77)}
 DOMAIN = "Default"
 SITE = "north"
-# What a status is written as, by openstack-exporter's list.
+# openstack-exporter writes a number for the status; our meter looks at the label only.
 STATUS_VALUES = {"ACTIVE": 0, "SHUTOFF": 14}
 
 

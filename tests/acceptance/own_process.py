@@ -49,9 +49,7 @@ class ServiceProcess:
         """Start the service and wait until it takes pushes."""
         with self._log.open("ab") as log:
             # From an empty folder, where no file .env is found.
-            self._process = start_child(
-                SERVE, output=log, env=self._environment, cwd=self._folder
-            )
+            self._process = start_child(SERVE, output=log, env=self._environment, cwd=self._folder)
         async with aiohttp.ClientSession() as session, asyncio.timeout(STARTING_SECONDS_MAX):
             while not await self._is_ready(session):
                 assert self._process.poll() is None, self.log()

@@ -109,12 +109,10 @@ async def prometheus_between(
         await _stop(process)
 
 
-async def _wait_until_ready(
-    one: Prometheus, process: subprocess.Popen[bytes], log: Path
-) -> None:
+async def _wait_until_ready(one: Prometheus, process: subprocess.Popen[bytes], log: Path) -> None:
     async with asyncio.timeout(STARTING_SECONDS_MAX):
         while True:
-            assert process.poll() is None, log.read_text()
+            assert process.poll() is None, f"it ended, see {log}"
             try:
                 async with one.session.get(f"{one.url}/-/ready") as response:
                     if response.status == 200:

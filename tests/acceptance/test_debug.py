@@ -33,7 +33,7 @@ async def rated(service: Service, count: int) -> dict[str, Any]:
         while True:
             seen: dict[str, Any]
             _, _, seen = await ask(service, "GET", "/stats", key="admin")
-            if seen["rated_samples"] >= count:
+            if seen["rated_samples"] >= count and not seen["queue_size"]:
                 return seen
             await asyncio.sleep(0.05)
 

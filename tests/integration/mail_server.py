@@ -34,6 +34,8 @@ class MailServer:
     received: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
     dialogues: int = 0
     password: str = ""
+    quit_hangs: bool = False
+    pause_seconds: float = 0
 
     def answer_rcpt(self, address: str, *answers: str) -> None:
         """Answer the next RCPT commands of this address so, the last answer for ever."""
@@ -44,6 +46,7 @@ class MailServer:
     ) -> str:
         """Count who came so far."""
         self.dialogues += 1
+        await asyncio.sleep(self.pause_seconds)
         envelope.mail_from = address
         return "250 OK"
 
@@ -51,6 +54,7 @@ class MailServer:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         """Take the recipient, or do as the test asked for."""
+        await asyncio.sleep(self.pause_seconds)
         answers = self.rcpt_answers.get(address)
         if answers:
             answer = answers.popleft() if len(answers) > 1 else answers[0]
@@ -71,11 +75,17 @@ class MailServer:
             server, self.data_answers.popleft() if self.data_answers else "250 OK"
         )
 
+    async def handle_QUIT(  # noqa: N802 - the name is aiosmtpd's
+        self, server: SMTP, session: Session, envelope: Envelope
+    ) -> str:
+        """Say goodbye, unless the test asked for silence."""
+        return await self._misbehave(server, HANG if self.quit_hangs else "221 Bye")
+
     async def _misbehave(self, server: SMTP, answer: str) -> str:
         if answer == HANG:
             await asyncio.sleep(3600)
         if answer == CUT:
-            server.transport.abort()
+            hang_up(server)
             return ""
         return answer
 
@@ -86,6 +96,12 @@ class MailServer:
         assert isinstance(auth, LoginPassword)
         known = auth.login == b"credits" and auth.password == self.password.encode()
         return AuthResult(success=known, handled=False)
+
+
+def hang_up(session: SMTP) -> None:
+    """Drop the connection of a session at once."""
+    if isinstance(session.transport, asyncio.Transport):
+        session.transport.abort()
 
 
 @asynccontextmanager
@@ -109,17 +125,14 @@ async def mail_server(
         return sessions[-1]
 
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        session, "127.0.0.1", 0, ssl=None if starttls else tls
-    )
+    server = await loop.create_server(session, "127.0.0.1", 0, ssl=None if starttls else tls)
     state.port = server.sockets[0].getsockname()[1]
     try:
         yield state
     finally:
         server.close()
         for one in sessions:
-            if one.transport is not None:
-                one.transport.abort()
+            hang_up(one)
         await asyncio.sleep(0)
 
 

@@ -67,7 +67,8 @@ async def age_charges(core: Core, by: timedelta) -> None:
     async with connection(core.pool) as conn:
         await conn.execute(
             "UPDATE charge SET changed_at = changed_at - $1::interval, "
-            "differs_since = differs_since - $1::interval", by
+            "differs_since = differs_since - $1::interval",
+            by,
         )
 
 

@@ -19,7 +19,7 @@ from os_credits.flows.deliver import DeliverResult, deliver
 from os_credits.flows.notice import check
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
-from os_credits.store.mails import count_mails
+from os_credits.store import mails
 from os_credits.store.pool import connection, open_pool
 from tests.integration.accounts import OWNER, PERCENTS, grant, open_account, use
 from tests.integration.mail_server import CUT, HANG, MailServer, mail_server
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from os_credits.store.pool import Pool
+    from os_credits.store import mails
+from os_credits.store.pool import Pool
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -123,7 +124,7 @@ async def test_a_refused_recipient_is_never_tried_again(pool: Pool, server: Mail
     [_, row] = await rows(pool)
     assert ("refused", "550 5.1.1 no such user") == (row["state"], row["last_error"])
     async with connection(pool) as conn:
-        counts = await count_mails(conn)
+        counts = await mails.count_mails(conn)
     assert {MailState.PENDING: 0, MailState.SENT: 1, MailState.REFUSED: 1} == counts
 
 
@@ -209,6 +210,7 @@ from datetime import datetime
 from os_credits.flows.deliver import deliver
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
+from os_credits.store import mails
 from os_credits.store.pool import open_pool
 
 class Killed(SmtpMailer):
@@ -261,6 +263,26 @@ async def test_a_mail_that_kills_every_process_is_given_up(
     assert 2 == len(server.received)
 
 
+async def test_a_late_verdict_on_an_abandoned_attempt_changes_nothing(
+    pool: Pool, server: MailServer
+) -> None:
+    await write_mails(pool)
+    async with connection(pool) as conn:
+        [stale] = await mails.claim_mails(conn, now=NOON, claim=HOUR, limit=1)
+        [_] = await mails.claim_mails(conn, now=NOON + HOUR, claim=HOUR, limit=1)
+        [before] = await rows(pool)
+
+        await mails.postpone_mail(
+            conn, stale.id, attempt_count=stale.attempt_count, now=NOON, wait=HOUR, error="late"
+        )
+        await mails.refuse_mail(conn, stale.id, attempt_count=stale.attempt_count, error="late")
+        assert [before] == await rows(pool)
+
+        await mails.mark_sent(conn, stale.id, now=NOON)
+        await mails.refuse_mail(conn, stale.id, attempt_count=2, error="late")
+    assert ["sent"] == [row["state"] for row in await rows(pool)]
+
+
 async def test_several_copies_send_each_mail_once(pool: Pool, server: MailServer) -> None:
     owners = [f"owner{number}@lab.example" for number in range(30)]
     await write_mails(pool, owners)
@@ -303,9 +325,7 @@ async def test_a_call_sends_a_few_at_once_and_not_without_end(
     assert 11 == len(set(mailer.taken))
 
 
-async def test_a_dead_server_is_asked_for_one_batch_only(
-    pool: Pool, unused_tcp_port: int
-) -> None:
+async def test_a_dead_server_is_asked_for_one_batch_only(pool: Pool, unused_tcp_port: int) -> None:
     await write_mails(pool, [f"owner{number}@lab.example" for number in range(11)])
 
     result = await deliver(pool, SmtpMailer("127.0.0.1", unused_tcp_port), LETTERHEAD, NOON)
@@ -377,9 +397,7 @@ class BrokenMailer:
         await self.inner.send(message)
 
 
-async def test_a_bug_with_one_mail_does_not_stop_the_others(
-    pool: Pool, server: MailServer
-) -> None:
+async def test_a_bug_with_one_mail_does_not_stop_the_others(pool: Pool, server: MailServer) -> None:
     await write_mails(pool, ["bug@lab.example", "x@lab.example", "y@lab.example"])
     mailer = BrokenMailer(mailer_of(server))
 

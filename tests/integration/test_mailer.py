@@ -6,7 +6,7 @@ import asyncio
 import ssl
 import subprocess
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -48,6 +48,18 @@ async def test_a_mail_reaches_its_recipient_and_the_copies(server: MailServer) -
     assert [OWNER, COPY] == recipients
     assert MESSAGE["Message-ID"] == mail["Message-ID"]
     assert "Hello Ada," in mail.get_body(("plain",)).get_content()  # type: ignore[union-attr]
+
+
+async def test_a_server_that_never_says_goodbye_has_the_mail_all_the_same(
+    server: MailServer,
+) -> None:
+    server.quit_hangs = True
+    started = monotonic()
+
+    await mailer_of(server, timeout_seconds=1).send(MESSAGE)
+
+    assert monotonic() - started < 4
+    assert 1 == len(server.received)
 
 
 async def test_an_unknown_recipient_is_refused_for_good(server: MailServer) -> None:
@@ -99,8 +111,15 @@ async def test_a_cut_after_the_text_is_no_success(server: MailServer) -> None:
     assert 1 == len(server.received)
 
 
+async def test_the_time_out_holds_for_the_whole_dialogue(server: MailServer) -> None:
+    server.pause_seconds = 0.4  # before each of three answers
+
+    assert isinstance(await failure(mailer_of(server, timeout_seconds=1)), MailDelayed)
+    assert [] == server.received
+
+
 @pytest.mark.parametrize("at", ["rcpt", "data"])
-async def test_the_time_out_holds_for_the_whole_dialogue(server: MailServer, at: str) -> None:
+async def test_a_server_that_falls_silent_delays_the_mail(server: MailServer, at: str) -> None:
     if at == "rcpt":
         server.answer_rcpt(OWNER, HANG)
     else:
@@ -184,14 +203,15 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("tls", ["tls", "starttls"])
-async def test_only_a_trusted_certificate_gets_the_mail(certificate: Path, tls: str) -> None:
+async def test_only_a_trusted_certificate_gets_the_mail(
+    certificate: Path, tls: Literal["tls", "starttls"]
+) -> None:
     server_side = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     server_side.load_cert_chain(certificate)
     trusting = ssl.create_default_context(cafile=certificate)
     async with mail_server(tls=server_side, starttls=tls == "starttls") as server:
-        kind = "tls" if tls == "tls" else "starttls"
-        await SmtpMailer("127.0.0.1", server.port, tls=kind, tls_context=trusting).send(MESSAGE)
-        error = await failure(SmtpMailer("127.0.0.1", server.port, tls=kind))
+        await SmtpMailer("127.0.0.1", server.port, tls=tls, tls_context=trusting).send(MESSAGE)
+        error = await failure(SmtpMailer("127.0.0.1", server.port, tls=tls))
 
     assert 1 == len(server.received)
     assert isinstance(error, MailDelayed)

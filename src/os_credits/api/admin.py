@@ -11,8 +11,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
-from os_credits.api.names import ProjectQuery, project_of
-from os_credits.api.read import FOUND_NO_PROJECT, account_of
+from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
+from os_credits.api.read import account_of
 from os_credits.api.reading import Address, Amount, Line, Name, Text
 from os_credits.api.routes import Answer, Gate, Routes, json_response
 from os_credits.api.shapes import (

@@ -23,12 +23,13 @@ class Lease:
     bodies: Bodies
     held_bytes: int = 0
 
-    def take(self, more_bytes: int) -> None:
-        """Hold more bytes; raises Unavailable if all requests together hold too many."""
+    def hold(self, byte_count: int) -> None:
+        """Hold so many bytes from now on; raises Unavailable if all requests hold too many."""
+        more_bytes = byte_count - self.held_bytes
         if self.bodies.held_bytes + more_bytes > self.bodies.all_bytes_max:
             raise Unavailable("too many bytes in flight")
         self.bodies.held_bytes += more_bytes
-        self.held_bytes += more_bytes
+        self.held_bytes = byte_count
 
 
 @dataclass(slots=True)
@@ -36,7 +37,8 @@ class Bodies:
     """The bounds, and the bytes that all requests of this process hold at the moment.
 
     `body_bytes_max` bounds a body as it comes, `decoded_bytes_max` what it unpacks to,
-    `all_bytes_max` both together over all requests, `timeout_seconds` the reading of one.
+    `all_bytes_max` all requests together, `timeout_seconds` the reading of one body. A single
+    request that keeps to its own bounds always fits into the common one (`settings.py`).
     """
 
     body_bytes_max: int
@@ -73,7 +75,7 @@ class Bodies:
                         count += len(piece)
                         if count > self.body_bytes_max:
                             raise self._too_large()
-                        lease.take(len(piece))
+                        lease.hold(count)
                         pieces.append(piece)
                 finally:
                     self._reading.discard(timeout)

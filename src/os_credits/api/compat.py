@@ -15,14 +15,13 @@ from pydantic import BaseModel, BeforeValidator, RootModel, WithJsonSchema
 
 from os_credits.api.context import context_of
 from os_credits.api.costs import Counts, quote_meters
-from os_credits.api.names import ProjectQuery, project_of, read_names
+from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
 from os_credits.api.prices import read_price_table
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.api.shapes import ErrorShape
-from os_credits.domain.history import History
 from os_credits.domain.period import EPOCH, to_ms
 from os_credits.errors import InvalidInput
-from os_credits.flows.history import beginning, read_history
+from os_credits.flows.history import read_used
 from os_credits.store import batches
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import snapshot
@@ -78,9 +77,6 @@ class MetricAmounts(RootModel[Counts]):
     """How much of each metric: by its name, or as `cpu` and `ram`."""
 
 
-FOUND_NO_PROJECT = {404: Answer("There is no such project", ErrorShape)}
-
-
 def _number(amount: Decimal) -> float:
     """Make the JSON number that this shape wants; nothing is ever calculated with it."""
     return float(amount)
@@ -106,33 +102,18 @@ async def credits_history(
         raise InvalidInput("must be older than end_date", where="start_date")
     async with snapshot(context_of(request).pool) as conn:
         project = await project_of(request, conn, query)
-        history = await read_history(
+        columns = await read_used(
             conn,
             project.id,
-            after=beginning(start),
+            start=start,
             until=None if end is None else end + timedelta(microseconds=1),
             lines_max=LINES_MAX,
         )
-        names = await read_names(conn)
-    if history.next_place is not None:
+    if len(columns.hours) > LINES_MAX:
         raise InvalidInput(f"more than {LINES_MAX} lines, ask for less time", where="start_date")
-    metrics = {meter_id: meter.metric for meter_id, meter in names.meters.items()}
-    return _columns(history, metrics) or web.Response(status=204)
-
-
-def _columns(history: History, metrics: dict[int, str]) -> CompatHistory | None:
-    used = [
-        (line.place.hour, totals.used, metrics[line.meter_id])
-        for line, totals in history.lines
-        if line.meter_id is not None
-    ]
-    if not used:
-        return None
-    return CompatHistory(
-        timestamps=[hour.strftime(TIME_FORMAT) for hour, _, _ in used],
-        credits=[_number(total) for _, total, _ in used],
-        metrics=[metric for _, _, metric in used],
-    )
+    if not columns.hours:
+        return web.Response(status=204)
+    return CompatHistory(timestamps=columns.hours, credits=columns.used, metrics=columns.metrics)
 
 
 @routes.add(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,12 +14,11 @@ from aiohttp import web
 from pydantic import Field
 
 from os_credits.api.context import context_of
-from os_credits.api.names import Names, ProjectQuery, project_of, read_names
+from os_credits.api.names import FOUND_NO_PROJECT, Names, ProjectQuery, project_of, read_names
 from os_credits.api.reading import Moment
 from os_credits.api.routes import Answer, Gate, HttpHandler, Routes, json_response
 from os_credits.api.shapes import (
     BalanceShape,
-    ErrorShape,
     HistoryRow,
     HistoryShape,
     PeriodShape,
@@ -36,7 +36,7 @@ from os_credits.store.pool import Connection, snapshot
 from os_credits.store.usage_reads import UsageSum, sum_quantities
 
 ROWS_DEFAULT = 10_000
-ROWS_MAX = 50_000
+ROWS_MAX = 20_000
 DEFAULT_LENGTH = timedelta(days=30)
 _PLACE = re.compile(r"(\d{1,14})\.([01])\.(\d{1,18})\.(\d{1,9})")
 
@@ -79,9 +79,9 @@ class HistoryQuery(ProjectQuery):
             "The rows of the period, oldest first; a page if text/html is preferred",
             HistoryShape,
             also=("text/html",),
-        ),
-        404: Answer("There is no such project for this key", ErrorShape),
-    },
+        )
+    }
+    | FOUND_NO_PROJECT,
 )
 async def credits_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
     """Give rows in the order of the hours that they concern.
@@ -113,7 +113,8 @@ async def _read(request: web.Request, query: HistoryQuery) -> HistoryShape:
         )
         names = await read_names(conn)
         quantities = await _quantities(conn, project, history)
-    return _shape(project, history, (start, end), names, quantities)
+    # Beside the event loop, since there may be very many rows.
+    return await asyncio.to_thread(_shape, project, history, (start, end), names, quantities)
 
 
 def _period(query: HistoryQuery, now: datetime) -> tuple[datetime, datetime | None]:

@@ -10,12 +10,16 @@ from pydantic import BaseModel, Field
 
 from os_credits.api.auth import access_of, may_read
 from os_credits.api.reading import Text
+from os_credits.api.routes import Answer
+from os_credits.api.shapes import ErrorShape
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
 from os_credits.flows.projects import resolve_project
 from os_credits.rating.charge import units_of
 from os_credits.store import flavors, meters
 from os_credits.store.pool import Connection
+
+FOUND_NO_PROJECT = {404: Answer("There is no such project for this key", ErrorShape)}
 
 
 class ProjectQuery(BaseModel):

@@ -31,7 +31,7 @@ from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, UnsupportedMedia
 
 # Larger bodies are unpacked and decoded beside the event loop, so that others are answered.
-INLINE_BYTES_MAX = 64 * 1024
+INLINE_BYTES_MAX = 256 * 1024
 V2_PRECISIONS = ("", "ns", "us", "ms", "s")
 
 Result = TypeVar("Result")
@@ -162,7 +162,8 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
         try:
             body = await context.bodies.read(request, lease)
             unpacked = await _beside(door.unpack, body, context.bodies.decoded_bytes_max)
-            lease.take(len(unpacked))
+            del body
+            lease.hold(len(unpacked))
             push = await _beside(door.decode, unpacked)
         except InvalidInput as error:
             context.stats.note_refused("body", Rejected("body", str(error), 0))

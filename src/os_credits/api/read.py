@@ -1,10 +1,7 @@
-"""Projects and what is known of each: balance, entries, grants, usage, notices."""
+"""Projects and what is known of each: balance, entries, grants, notices."""
 
 from __future__ import annotations
 
-import re
-from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Annotated
 
 from aiohttp import web
@@ -12,45 +9,32 @@ from pydantic import BaseModel, Field
 
 from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
-from os_credits.api.names import Names, ProjectQuery, project_of, read_names
-from os_credits.api.reading import Moment, Text
+from os_credits.api.names import FOUND_NO_PROJECT, Names, ProjectQuery, project_of, read_names
+from os_credits.api.reading import Text
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.api.shapes import (
     BalanceShape,
     EntryPage,
     EntryShape,
-    ErrorShape,
     GrantPage,
     GrantShape,
     MailCounts,
     NoticeList,
     NoticeShape,
-    PeriodShape,
     ProjectAccount,
     ProjectPage,
-    UsagePage,
-    UsageShape,
 )
 from os_credits.domain.balance import Balance
 from os_credits.domain.entry import Entry
 from os_credits.domain.notice import MailState
-from os_credits.domain.period import HOUR, floor_hour, from_ms, to_ms
 from os_credits.domain.project import Project
-from os_credits.errors import InvalidInput
-from os_credits.store import batches, entries, grants, mails, notices, projects
+from os_credits.store import entries, grants, mails, notices, projects
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import snapshot
-from os_credits.store.usage_reads import ResourceUsage, UsagePlace, list_resource_usage
 
 NOTICES_MAX = 1000
-USAGE_ROWS_DEFAULT = 5_000
-USAGE_ROWS_MAX = 50_000
-USAGE_LENGTH = timedelta(days=7)
-_USAGE_PLACE = re.compile(r"(\d{1,14})\.(\d{1,18})\.(\d{1,9})\.(\d)")
 
 routes = Routes("Projects")
-
-FOUND_NO_PROJECT = {404: Answer("There is no such project for this key", ErrorShape)}
 
 
 class PageQuery(BaseModel):
@@ -70,17 +54,6 @@ class ProjectsQuery(PageQuery):
 
 class ProjectPageQuery(ProjectQuery, PageQuery):
     """A part of a list that belongs to a project."""
-
-
-class UsageQuery(ProjectQuery):
-    """Which hours of usage to list."""
-
-    start: Moment | None = Field(
-        None, description="Hours from here on; 7 days before the end if not given"
-    )
-    end: Moment | None = Field(None, description="Hours before this; now if not given")
-    after: str | None = Field(None, description="`next` of the page before")
-    limit: Annotated[int, Field(gt=0, le=USAGE_ROWS_MAX)] = USAGE_ROWS_DEFAULT
 
 
 def account_of(project: Project, balance: Balance) -> ProjectAccount:
@@ -197,75 +170,6 @@ def _entry(entry_id: int, entry: Entry, names: Names) -> EntryShape:
         previous_hash=entry.previous_hash,
         hash=entry.hash,
     )
-
-
-@routes.add(
-    "GET",
-    "/api/v1/projects/{project}/usage",
-    gate=Gate.READ,
-    summary="What a project's resources used, hour by hour",
-    answers={200: Answer("Usage, oldest first", UsagePage)} | FOUND_NO_PROJECT,
-)
-async def list_usage(request: web.Request, query: UsageQuery) -> UsagePage:
-    """Give one row for each hour, meter, flavor and resource, while usage is kept."""
-    async with snapshot(context_of(request).pool) as conn:
-        start, end = _hours(query, await batches.read_now(conn))
-        after = None if query.after is None else _place_of(query.after)
-        project = await project_of(request, conn, query)
-        rows = await list_resource_usage(
-            conn,
-            project.id,
-            start=start,
-            end=end,
-            after=after,
-            limit=query.limit + 1,
-        )
-        names = await read_names(conn)
-    return UsagePage(
-        period=PeriodShape(start=start, end=end),
-        usage=[_usage(row, names) for row in rows[: query.limit]],
-        next=_text_of(rows[query.limit - 1].place) if len(rows) > query.limit else None,
-    )
-
-
-def _hours(query: UsageQuery, now: datetime) -> tuple[datetime, datetime]:
-    # Samples may be a little ahead of the clock, never by an hour.
-    end = query.end or floor_hour(now) + 2 * HOUR
-    try:
-        start = query.start or end - USAGE_LENGTH
-    except OverflowError:
-        raise InvalidInput("is too early", where="end") from None
-    if end <= start:
-        raise InvalidInput("must be after start", where="end")
-    return start, end
-
-
-def _usage(row: ResourceUsage, names: Names) -> UsageShape:
-    definition = names.meters[row.meter_id]
-    return UsageShape(
-        hour=row.hour,
-        meter=definition.name,
-        flavor=names.flavor(row.flavor_id),
-        resource=row.resource,
-        identity=dict(row.identity),
-        kind=row.kind.name.lower(),
-        quantity=Decimal(names.units(row.meter_id, row.quantity)),
-        unit=definition.priced_unit,
-        credits=row.credits,
-    )
-
-
-def _text_of(place: UsagePlace) -> str:
-    hour, series_id, flavor_id, kind = place
-    return f"{to_ms(hour)}.{series_id}.{flavor_id}.{kind}"
-
-
-def _place_of(text: str) -> UsagePlace:
-    found = _USAGE_PLACE.fullmatch(text)
-    if found is None:
-        raise InvalidInput("must be the `next` of an earlier answer", where="after")
-    hour_ms, series_id, flavor_id, kind = map(int, found.groups())
-    return from_ms(hour_ms), series_id, flavor_id, kind
 
 
 @routes.add(

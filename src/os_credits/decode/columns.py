@@ -7,6 +7,11 @@ from typing import Literal
 import numpy as np
 
 from os_credits.domain.sample import Push, Rejected
+from os_credits.errors import TooLarge
+
+# No honest sender comes near (Prometheus sends 2,000 samples at once, Telegraf 1,000 points), but
+# a megabyte of gzip can hold so many tiny points that reading them would take minutes.
+PIECES_MAX = 250_000
 
 
 class Columns:
@@ -43,6 +48,8 @@ class Columns:
 
     def add(self, key: bytes, time_ms: int | None, value: float, position: int) -> None:
         """Append one sample; `time_ms` is None where the sender gave no time."""
+        if len(self.times_ms) >= PIECES_MAX:
+            raise too_many_pieces()
         if time_ms is None:
             self.untimed.append(len(self.times_ms))
             time_ms = 0
@@ -53,6 +60,8 @@ class Columns:
 
     def reject(self, position: int, reason: str, sample_count: int = 1) -> None:
         """Note that the piece at `position` is refused, and why."""
+        if len(self.rejected) >= PIECES_MAX:
+            raise too_many_pieces()
         self.rejected.append(Rejected(f"{self.unit} {position}", reason, sample_count))
 
     def push(self) -> Push:
@@ -71,3 +80,8 @@ class Columns:
             histograms_written=self.histograms_written,
             exemplars_written=self.exemplars_written,
         )
+
+
+def too_many_pieces() -> TooLarge:
+    """Give the refusal of a body that holds more samples, series or lines than one may."""
+    return TooLarge(f"more than {PIECES_MAX} samples, series or lines in one body")

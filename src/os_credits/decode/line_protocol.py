@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from os_credits.decode.columns import Columns
 from os_credits.decode.line_fault import syntax_fault
-from os_credits.decode.line_grammar import BLANK_LINE, FIELD, POINT
+from os_credits.decode.line_grammar import BLANK_LINE, BLANK_LINES, FIELD, POINT
 from os_credits.decode.line_series import KEY_MARK, TIME_NAME, labels_of, series_fault
 from os_credits.decode.line_value import nanoseconds_per_unit, number, time_ms
 from os_credits.domain.sample import Push
@@ -57,7 +57,7 @@ class _PointReader:
         return point.end()
 
     def _read_no_point(self, start: int, line: int) -> int:
-        blank = BLANK_LINE.match(self._body, start)
+        blank = BLANK_LINES.match(self._body, start) or BLANK_LINE.match(self._body, start)
         if blank is not None:
             return blank.end()
         self.columns.reject(line, syntax_fault(self._body, start))

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from decimal import ROUND_CEILING, Decimal
 
+from os_credits.demo.budget import budget_of
 from os_credits.demo.cast import PROJECTS, Project
-from os_credits.demo.cloud import credits_between
 from os_credits.demo.service import Service, path_of
-
-_MINUTE_MS = 60_000
-_LIVE_STEP_MS = 1000
-_HUNDRED = Decimal(100)
 
 
 async def open_accounts(
@@ -29,17 +24,6 @@ async def open_accounts(
         amount = budget_of(project, start_ms, now_ms, step_ms)
         await _open_account(service, project, amount)
         say(f"project {project.name} at {project.site}: granted {amount:,} credits")
-
-
-def budget_of(project: Project, start_ms: int, now_ms: int, step_ms: int) -> int:
-    """Say how many whole credits leave what the project is meant to have left at `now_ms`."""
-    used = credits_between(project, start_ms, now_ms, step_ms)
-    if project.left_minutes:
-        end_ms = now_ms + project.left_minutes * _MINUTE_MS
-        budget = used + credits_between(project, now_ms, end_ms, _LIVE_STEP_MS)
-    else:
-        budget = used * _HUNDRED / (_HUNDRED - project.left_percent)
-    return max(int(budget.to_integral_value(ROUND_CEILING)), 1)
 
 
 async def _open_account(service: Service, project: Project, amount: int) -> None:

@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import structlog
+
 from os_credits.domain.access import KEY_PREFIX, Access, Scope, key_digest
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
@@ -23,11 +25,14 @@ if TYPE_CHECKING:
 
     from os_credits.store.keys import KeyRecord
 
+ADOPTED_KEY_NAME = "OS_CREDITS_ADMIN_KEY"
 NAME_LENGTH_MAX = 200
 LIMITS_MAX = 1000
 # A revoked key is refused by every copy of the service after this time at the latest.
 REMEMBERED_SECONDS = 3.0
 REMEMBERED_MAX = 1000
+
+log = structlog.stdlib.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,27 @@ async def create_key(pool: Pool, request: KeyRequest) -> tuple[KeyRecord, str]:
             meters=request.meters,
         )
     return record, key
+
+
+async def adopt_admin_key(pool: Pool, key: str) -> None:
+    """Let a key that was chosen in the settings administer the service, blank for none.
+
+    Only its hash is stored, once. A key that was revoked stays revoked, and one that the
+    settings named before stays good until it is.
+    """
+    if not key:
+        return
+    async with transaction(pool) as conn:
+        is_new = await keys.insert_key_once(
+            conn, name=ADOPTED_KEY_NAME, digest=key_digest(key), scopes=[Scope.ADMIN]
+        )
+        access = await keys.find_access(conn, key_digest(key))
+    if is_new:
+        log.info("admin key adopted", action="adopt_key")
+    elif access is None:
+        log.warning("the admin key of the settings was revoked: it stays so", action="adopt_key")
+    elif not access.has(Scope.ADMIN):
+        log.warning("the admin key of the settings exists, without admin", action="adopt_key")
 
 
 async def list_keys(pool: Pool) -> list[KeyRecord]:

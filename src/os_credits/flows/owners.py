@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from os_credits.errors import Conflict, NotFound
 from os_credits.store import projects
 from os_credits.store.pool import transaction
 
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from os_credits.store.pool import Pool
+
+OWNERS_MAX = 100
 
 
 async def replace_owners(
@@ -24,4 +27,27 @@ async def replace_owners(
                 await projects.delete_owner(conn, project_id, email)
         for email in sorted(wanted):
             await projects.put_owner(conn, project_id, email, wanted[email])
+        return await projects.list_owners(conn, project_id)
+
+
+async def add_owner(pool: Pool, project_id: int, email: str, name: str) -> list[tuple[str, str]]:
+    """Let one more address hear of a project, or change its name; gives all of them.
+
+    Raises Conflict where `OWNERS_MAX` addresses hear of it already.
+    """
+    async with transaction(pool) as conn:
+        await projects.lock_projects(conn, [project_id])
+        await projects.put_owner(conn, project_id, email, name)
+        owners = await projects.list_owners(conn, project_id)
+        if len(owners) > OWNERS_MAX:
+            raise Conflict(f"a project has at most {OWNERS_MAX} owners")
+        return owners
+
+
+async def remove_owner(pool: Pool, project_id: int, email: str) -> list[tuple[str, str]]:
+    """Let an address hear of a project no more; gives those left. Raises NotFound."""
+    async with transaction(pool) as conn:
+        await projects.lock_projects(conn, [project_id])
+        if not await projects.delete_owner(conn, project_id, email):
+            raise NotFound(f"{email} is no owner of this project")
         return await projects.list_owners(conn, project_id)

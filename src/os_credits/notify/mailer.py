@@ -52,7 +52,30 @@ class SmtpMailer:
 
         The first address in `To` decides; a refused `Cc` does not hold the mail up.
         """
-        client = aiosmtplib.SMTP(
+        client = self._client()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await _transfer(client, message)
+            await _say_goodbye(client)
+        except _FAILURES as error:
+            raise _judged(error) from error
+        finally:
+            client.close()
+
+    async def probe(self) -> None:
+        """Do everything but send: connect, encrypt, log in. Raises MailDelayed."""
+        client = self._client()
+        try:
+            async with asyncio.timeout(self.timeout_seconds):
+                await client.connect()
+            await _say_goodbye(client)
+        except _FAILURES as error:
+            raise _judged(error) from error
+        finally:
+            client.close()
+
+    def _client(self) -> aiosmtplib.SMTP:
+        return aiosmtplib.SMTP(
             hostname=self.host,
             port=self.port,
             username=self.user or None,
@@ -62,14 +85,6 @@ class SmtpMailer:
             tls_context=self.tls_context,
             timeout=self.timeout_seconds,
         )
-        try:
-            async with asyncio.timeout(self.timeout_seconds):
-                await _transfer(client, message)
-            await _say_goodbye(client)
-        except _FAILURES as error:
-            raise _judged(error) from error
-        finally:
-            client.close()
 
 
 async def _transfer(client: aiosmtplib.SMTP, message: EmailMessage) -> None:

@@ -6,6 +6,7 @@ are not fully booked rank 1, meter and flavor. Row comparison keeps that order i
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.entry import EntryKind
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
+    from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
 
 _OPEN = "open"
@@ -76,6 +78,64 @@ async def list_lines(
         limit,
     )
     return [_line(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class UsedColumns:
+    """Hours (as UTC text), what was used in all after each line, and the metrics that used it.
+
+    The totals are floats, for the shapes of the de.NBI service only.
+    """
+
+    hours: list[str]
+    used: list[float]
+    metrics: list[str]
+
+
+async def read_used_columns(
+    conn: Connection,
+    project_id: int,
+    *,
+    start: datetime,
+    until: datetime | None,
+    opening: Credits,
+    limit: int,
+) -> UsedColumns:
+    """Read the lines of usage from `start` up to `until` (excluded), added up from `opening`.
+
+    Added up and written as text by the database, since there may be very many.
+    """
+    row = await conn.fetchrow(
+        """
+        WITH lines AS (
+            SELECT hour, 0 AS rank, sequence AS major, 0 AS minor, meter_id, -amount AS used
+            FROM entry
+            WHERE project_id = $1 AND hour >= $2 AND ($3::timestamptz IS NULL OR hour < $3)
+              AND kind IN ('usage', 'correction')
+            UNION ALL
+            SELECT hour, 1, meter_id, flavor_id, meter_id, charged - booked FROM charge
+            WHERE project_id = $1 AND charged <> booked
+              AND hour >= $2 AND ($3::timestamptz IS NULL OR hour < $3)
+        ), told AS (
+            SELECT hour, meter_id, row_number() OVER place AS number,
+                   $4::numeric + sum(used) OVER place AS used
+            FROM lines WINDOW place AS (ORDER BY hour, rank, major, minor)
+            ORDER BY number LIMIT $5
+        )
+        SELECT coalesce(array_agg(to_char(t.hour AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')
+                                  ORDER BY t.number), '{}') AS hours,
+               coalesce(array_agg(t.used::float8 ORDER BY t.number), '{}') AS used,
+               coalesce(array_agg(m.metric ORDER BY t.number), '{}') AS metrics
+        FROM told t JOIN meter m ON m.id = t.meter_id
+        """,
+        project_id,
+        start,
+        until,
+        opening,
+        limit,
+    )
+    assert row is not None  # noqa: S101 - an aggregate always returns its row
+    return UsedColumns(row["hours"], row["used"], row["metrics"])
 
 
 def _line(row: asyncpg.Record) -> Line:

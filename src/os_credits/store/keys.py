@@ -55,6 +55,22 @@ async def insert_key(
     return KeyRecord(**dict(row))
 
 
+async def insert_key_once(
+    conn: Connection, *, name: str, digest: bytes, scopes: Sequence[str]
+) -> bool:
+    """Store the hash of a key without limits, unless it is stored; tells whether it is new."""
+    status = await conn.execute(
+        """
+        INSERT INTO api_key (name, digest, scopes) VALUES ($1, $2, $3)
+        ON CONFLICT (digest) DO NOTHING
+        """,
+        name,
+        digest,
+        scopes,
+    )
+    return status != "INSERT 0 0"
+
+
 async def find_access(conn: Connection, digest: bytes) -> Access | None:
     """Give what the key with this hash may do; None if there is none, or it was revoked."""
     row = await conn.fetchrow(

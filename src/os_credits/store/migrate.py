@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from os_credits.errors import Misconfigured
+from os_credits.errors import Misconfigured, Unavailable
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy.exc import DBAPIError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 
@@ -37,7 +38,21 @@ def configuration(database_url: str) -> Config:
 
 
 def migrate(database_url: str) -> None:
-    """Upgrade the database to the newest revision; harmless when it is there already."""
-    from alembic import command
+    """Upgrade the database to the newest revision; harmless when it is there already.
 
-    command.upgrade(configuration(database_url), "head")
+    Raises Unavailable if the database is away or another migration does not end, Misconfigured
+    if the database refuses what a migration does.
+    """
+    from alembic import command
+    from sqlalchemy.exc import DBAPIError, OperationalError
+
+    try:
+        command.upgrade(configuration(database_url), "head")
+    except OperationalError as error:
+        raise Unavailable(f"cannot migrate: {_first_line(error)}") from error
+    except DBAPIError as error:
+        raise Misconfigured(f"cannot migrate: {_first_line(error)}") from error
+
+
+def _first_line(error: DBAPIError) -> str:
+    return (str(error.orig).splitlines() or [type(error).__name__])[0]

@@ -22,6 +22,13 @@ Connection: TypeAlias = (
 # 57 shut down or cancelled, 58 system.
 _PASSING_CLASSES = ("08", "40", "53", "57", "58")
 _PASSING_STATES = ("25006", "55P03")
+# What the driver itself says when a connection is lost, sometimes in the middle of a step.
+_OF_THE_CONNECTION = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    OSError,
+    TimeoutError,
+)
 
 
 def _passes(error: asyncpg.PostgresError) -> bool:
@@ -38,7 +45,7 @@ def translated() -> Iterator[None]:
         if _passes(error):
             raise Unavailable(f"database: {type(error).__name__}") from error
         raise
-    except (asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except _OF_THE_CONNECTION as error:
         raise Unavailable(f"database: {type(error).__name__}") from error
 
 
@@ -70,7 +77,7 @@ async def connection(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Co
         lent = await pool.acquire(timeout=wait_seconds)
     except asyncpg.exceptions.ClientConfigurationError as error:
         raise Misconfigured(f"the database URL: {error}") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+    except (asyncpg.PostgresError, *_OF_THE_CONNECTION) as error:
         raise Unavailable(f"database: {type(error).__name__}") from error
     with translated():
         try:

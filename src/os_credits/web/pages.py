@@ -5,61 +5,30 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import Any
 from urllib.parse import quote, urlencode
 
-import aiohttp_jinja2
-import jinja2
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from os_credits.domain.access import Access
 from os_credits.domain.project import Project
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.store.balances import read_balances
-from os_credits.store.pool import Pool, snapshot
+from os_credits.store.pool import snapshot
 from os_credits.store.projects import search_projects
-from os_credits.web import text
+from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.chart import chart_of
 from os_credits.web.history import read_facts
 from os_credits.web.history_view import view_of
+from os_credits.web.room import DESK, Desk, message_page, render, set_up
 from os_credits.web.span import DEFAULT_SPAN, SPANS, span_of
 from os_credits.web.static import STATIC_FILES, static_file
 
+__all__ = ["Desk", "PageRoute", "credits_history", "routes", "set_up", "start", "wants_page"]
+
 PROJECTS_PER_PAGE = 200
-_WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
-# Everything comes from this service; pico.css draws its marks by data: URLs.
-SECURITY_POLICY = (
-    "default-src 'self'; img-src 'self' data:; base-uri 'none'; form-action 'self'; "
-    "frame-ancestors 'none'; object-src 'none'"
-)
-_HEADERS = {
-    "Content-Security-Policy": SECURITY_POLICY,
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-    "Vary": "Accept, Authorization",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What the pages need of the service: its database, who asks, and how to show amounts.
-
-    `digits` is the number of digits after the point; `percents` are the lines of notices.
-    """
-
-    pool: Pool
-    access_of: Callable[[web.Request], Access]
-    may_read: Callable[[Access, Project], bool]
-    digits: int
-    percents: Sequence[Decimal]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,30 +39,6 @@ class PageRoute:
     handler: Handler
     is_open: bool
     summary: str
-
-
-DESK = web.AppKey("DESK", Desk)
-
-
-def set_up(app: web.Application, desk: Desk) -> None:
-    """Let an application serve pages; the routes are its own to add."""
-    app[DESK] = desk
-    environment = aiohttp_jinja2.setup(
-        app,
-        loader=jinja2.PackageLoader("os_credits.web"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        credits=lambda amount: text.credits_text(amount, desk.digits),
-        quantity=text.quantity_text,
-        percent=text.percent_text,
-        day=text.day_text,
-        hour=text.hour_text,
-        minute=text.minute_text,
-        breakable=text.breakable,
-    )
 
 
 def routes() -> list[PageRoute]:
@@ -111,24 +56,6 @@ def routes() -> list[PageRoute]:
             for path in STATIC_FILES
         ),
     ]
-
-
-def wants_page(request: web.Request) -> bool:
-    """Tell whether HTML is preferred: browsers name it, machines that take anything do not."""
-    weights = {"text/html": 0.0, "application/json": 0.0}
-    for part in request.headers.get("Accept", "").lower().split(","):
-        media_type, *parameters = (piece.strip() for piece in part.split(";"))
-        if media_type in weights:
-            weights[media_type] = _weight(parameters)
-    return weights["text/html"] > weights["application/json"]
-
-
-def _weight(parameters: Sequence[str]) -> float:
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name == "q":
-            return float(value) if _WEIGHT.fullmatch(value) else 0.0
-    return 1.0
 
 
 async def start(request: web.Request) -> web.Response:
@@ -155,7 +82,7 @@ async def start(request: web.Request) -> web.Response:
     ]
     more = len(found) > PROJECTS_PER_PAGE
     next_href = f"/?{urlencode({'after': shown[-1].id})}" if more else None
-    return _page(request, "start.html", {"accounts": accounts, "next_href": next_href})
+    return render(request, "start.html", {"accounts": accounts, "next_href": next_href})
 
 
 def _after_id(request: web.Request) -> int:
@@ -183,18 +110,18 @@ async def credits_history(request: web.Request) -> web.Response:
             )
             facts = await read_facts(conn, project, span)
     except NotFound as error:
-        return _message(request, 404, "No such project", str(error))
+        return message_page(request, 404, "No such project", str(error))
     except InvalidInput as error:
-        return _message(request, 400, "This address has a mistake", str(error))
+        return message_page(request, 400, "This address has a mistake", str(error))
     except Conflict as error:
-        return _message(
+        return message_page(
             request, 409, "Which project?", "Several projects have this name.", error.candidates
         )
     view = view_of(facts)
     spans = [
         {"key": one.key, "label": one.label, "href": _span_href(request, one.key)} for one in SPANS
     ]
-    return _page(
+    return render(
         request,
         "history.html",
         {
@@ -221,25 +148,3 @@ def _history_href(project: Project) -> str:
     query = urlencode({name: value for name, value in known.items() if value})
     path = f"/credits_history/{quote(project.name, safe='')}"
     return f"{path}?{query}" if query else path
-
-
-def _message(
-    request: web.Request,
-    status: int,
-    title: str,
-    message: str,
-    candidates: Sequence[dict[str, str]] = (),
-) -> web.Response:
-    linked = [
-        {**one, "href": f"/credits_history/{quote(one['number'], safe='')}"} for one in candidates
-    ]
-    context = {"title": title, "text": message, "candidates": linked}
-    return _page(request, "message.html", context, status=status)
-
-
-def _page(
-    request: web.Request, template: str, context: dict[str, Any], *, status: int = 200
-) -> web.Response:
-    response = aiohttp_jinja2.render_template(template, request, context, status=status)
-    response.headers.update(_HEADERS)
-    return response

@@ -23,7 +23,8 @@ def credits_text(amount: Decimal, digits: int) -> str:
     rounded = _rounded(amount, digits)
     if rounded or not amount:
         return _grouped(rounded)
-    return f"<{_grouped(Decimal(1).scaleb(-digits))}" if amount > 0 else _grouped(-abs(rounded))
+    sign = MINUS if amount < 0 else ""
+    return f"{sign}<{_grouped(Decimal(1).scaleb(-digits))}"
 
 
 def quantity_text(quantity: Decimal) -> str:
@@ -34,8 +35,8 @@ def quantity_text(quantity: Decimal) -> str:
 
 def percent_text(percent: Decimal) -> str:
     """Write a percentage: whole from 10 on, else with one digit, never 0 for more than that."""
-    if 0 < percent < Decimal("0.1"):
-        return "<0.1 %"
+    if 0 < abs(percent) < Decimal("0.1"):
+        return f"{MINUS if percent < 0 else ''}<0.1 %"
     return f"{_grouped(_rounded(percent, 0 if abs(percent) >= _WHOLE_FROM else 1))} %"
 
 

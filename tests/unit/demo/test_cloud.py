@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
+from os_credits.demo.budget import credits_between
 from os_credits.demo.cast import PROJECTS, SOON_IN_DEBT, Door, Measure, Project
-from os_credits.demo.cloud import credits_between, samples_between
+from os_credits.demo.cloud import samples_between
 from os_credits.demo.rhythm import ANCHOR_MS, DAY_MS, runs_between
 from os_credits.domain.sample import Labels
 

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from os_credits.demo.budget import budget_of
 from os_credits.demo.cast import PROJECTS
 from os_credits.demo.cloud import samples_between
-from os_credits.demo.opening import budget_of
 from os_credits.demo.rhythm import DAY_MS
 from os_credits.demo.run import run
 from os_credits.errors import InvalidInput
@@ -50,7 +50,7 @@ async def cloud(sink: Sink, *, history_days: int = 1) -> AsyncIterator[list[str]
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - what is waited for happens in a server
+        while not condition():
             await asyncio.sleep(0.02)
 
 

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from os_credits.notify.backoff import wait_before_retry
@@ -16,6 +16,7 @@ def test_the_wait_doubles_up_to_an_hour(attempt_count: int, seconds: int) -> Non
     assert timedelta(seconds=seconds) == wait_before_retry(attempt_count, 0)
 
 
+@settings(deadline=None)
 @given(
     attempt_count=st.integers(min_value=1, max_value=10**9),
     jitter=st.floats(min_value=0, max_value=1, exclude_max=True),

@@ -1,0 +1,89 @@
+"""What commands print: tables and sentences for people, JSON for programs.
+
+Names come from clouds and people: no control character of theirs reaches the terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+import typer
+from pydantic import BaseModel
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from os_credits.api.shapes import short_text
+from os_credits.domain.period import EPOCH
+
+# Tables that are not read on a terminal are not folded to one.
+WIDTH_ELSEWHERE = 200
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+def examples(*lines: str) -> str:
+    """Make the end of a help text from commands to try."""
+    return "\n".join(["Examples:", *(f"$ {line}" for line in lines)]).replace("[", r"\[")
+
+
+def plain(text: str) -> str:
+    """Show what is not printable as its escape, so that it cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def say(sentence: str) -> None:
+    """Print one line for people."""
+    typer.echo(plain(sentence))
+
+
+def complain(sentence: str) -> None:
+    """Print one line on standard error."""
+    typer.echo(plain(sentence), err=True)
+
+
+def print_json(shape: BaseModel) -> None:
+    """Print what the API would answer."""
+    typer.echo(shape.model_dump_json(indent=2))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
+    """Print rows under their headings, or the sentence `empty` if there is none.
+
+    Headings that end in `>` stand above numbers.
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left")
+    for row in rows:
+        table.add_row(*(Text(plain(_cell(value)), overflow="fold") for value in row))
+    if not table.row_count:
+        say(empty)
+        return
+    width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
+    Console(width=width, highlight=False).print(table)
+
+
+def credits_cell(amount: Decimal, precision: int) -> str:
+    """Show an amount of credits with as many digits as people want."""
+    return f"{amount:,.{precision}f}"
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case datetime() if value == EPOCH:
+            return "always"
+        case datetime():
+            return f"{value:%Y-%m-%d %H:%M}Z"
+        case Decimal():
+            return short_text(value)
+        case list() | tuple() | set() | frozenset():
+            return ", ".join(sorted(map(str, value)))
+        case _:
+            return str(value)

@@ -1,0 +1,263 @@
+"""Projects and their owners."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from os_credits.api.read import account_of
+from os_credits.api.shapes import OwnerList, OwnerShape, ProjectAccount, ProjectPage
+from os_credits.cli.database import with_database
+from os_credits.cli.output import (
+    Json,
+    credits_cell,
+    examples,
+    print_json,
+    print_table,
+    say,
+)
+from os_credits.domain.notice import mail_address
+from os_credits.domain.project import Project, ProjectKey
+from os_credits.errors import InvalidInput, NotFound
+from os_credits.flows.owners import add_owner, remove_owner
+from os_credits.flows.projects import TEXT_LENGTH_MAX, create_project, resolve_project
+from os_credits.settings import Settings
+from os_credits.store import balances, projects
+from os_credits.store.pool import Connection, Pool, connection, snapshot
+
+# How many projects are read at once.
+PAGE_PROJECTS_MAX = 1000
+
+commands = typer.Typer(help="Projects, their credits, and their owners.", no_args_is_help=True)
+owner_commands = typer.Typer(
+    help="Owners: who gets mail when a project's credits run low.", no_args_is_help=True
+)
+commands.add_typer(owner_commands, name="owner")
+
+ProjectName = Annotated[
+    str,
+    typer.Argument(
+        metavar="PROJECT", help="Its name, its cloud's id, or #number.", show_default=False
+    ),
+]
+Site = Annotated[str | None, typer.Option(help="Where several projects have this name: the site.")]
+Domain = Annotated[
+    str | None, typer.Option(help="Where several projects have this name: the domain.")
+]
+
+
+class ProjectAndOwners(ProjectAccount):
+    """A project with its balance and with everyone who hears of it."""
+
+    owners: list[OwnerShape]
+
+
+async def find(conn: Connection, name: str, site: str | None, domain: str | None) -> Project:
+    """Find the one project that a name means, as the API does; Conflict lists candidates."""
+    try:
+        return await resolve_project(conn, name, site=site, domain=domain)
+    except NotFound as error:
+        raise NotFound(f"{error}; os-credits project list shows all") from error
+
+
+@commands.command(
+    "list", epilog=examples("os-credits project list", "os-credits project list --site b --json")
+)
+def list_(
+    name: Annotated[str | None, typer.Option(help="Only projects of this name or id.")] = None,
+    site: Annotated[str | None, typer.Option(help="Only projects of this site.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only projects of this domain.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List projects with what they were granted, have used, and have left."""
+
+    async def work(pool: Pool, settings: Settings) -> tuple[list[ProjectAccount], int]:
+        return await _read_accounts(pool, name, site, domain), settings.precision
+
+    accounts, digits = with_database(work)
+    if as_json:
+        print_json(ProjectPage(projects=accounts, next=None))
+        return
+    print_table(
+        ["NUMBER>", "SITE", "DOMAIN", "NAME", "CLOUD ID", "GRANTED>", "USED>", "LEFT>"],
+        (
+            [f"#{one.id}", one.site, one.domain, one.name, one.external_id,
+             *(credits_cell(amount, digits)
+               for amount in (one.balance.granted, one.balance.used, one.balance.current))]
+            for one in accounts
+        ),
+        empty="There is no such project.",
+    )  # fmt: skip
+
+
+async def _read_accounts(
+    pool: Pool, name: str | None, site: str | None, domain: str | None
+) -> list[ProjectAccount]:
+    accounts: list[ProjectAccount] = []
+    async with snapshot(pool) as conn:
+        while True:
+            page = await projects.search_projects(
+                conn,
+                name=name,
+                site=site,
+                domain=domain,
+                among=None,
+                after_id=accounts[-1].id if accounts else 0,
+                limit=PAGE_PROJECTS_MAX,
+            )
+            found = await balances.read_balances(conn, [one.id for one in page])
+            accounts += [account_of(one, found[one.id]) for one in page]
+            if len(page) < PAGE_PROJECTS_MAX:
+                return accounts
+
+
+@commands.command(
+    epilog=examples("os-credits project show biobank", "os-credits project show '#17' --json")
+)
+def show(
+    project: ProjectName, site: Site = None, domain: Domain = None, as_json: Json = False
+) -> None:
+    """Show one project: who it is, its credits, its owners."""
+
+    async def work(pool: Pool, settings: Settings) -> tuple[ProjectAndOwners, int]:
+        async with snapshot(pool) as conn:
+            found = await find(conn, project, site, domain)
+            balance = (await balances.read_balances(conn, [found.id]))[found.id]
+            owners = await projects.list_owners(conn, found.id)
+        account = account_of(found, balance)
+        return ProjectAndOwners(
+            **dict(account), owners=_owner_list(owners).owners
+        ), settings.precision
+
+    account, digits = with_database(work)
+    if as_json:
+        print_json(account)
+        return
+    balance = account.balance
+    print_table(
+        ["PROJECT", account.name],
+        [
+            ["number", f"#{account.id}"],
+            ["site", account.site],
+            ["domain", account.domain],
+            ["cloud id", account.external_id],
+            ["granted", credits_cell(balance.granted, digits)],
+            ["used", credits_cell(balance.used, digits)],
+            ["left", credits_cell(balance.current, digits)],
+            ["owners", ", ".join(one.email for one in account.owners) or "nobody"],
+        ],
+        empty="",
+    )
+
+
+@commands.command(
+    epilog=examples(
+        "os-credits project add biobank",
+        "os-credits project add biobank --site berlin --id 0f3c9a --domain elixir",
+    )
+)
+def add(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The project's name.", show_default=False)
+    ],
+    site: Annotated[str, typer.Option(help="Which cloud it is in.")] = "",
+    external_id: Annotated[
+        str, typer.Option("--id", help="The cloud's own id of it; with one, that is the key.")
+    ] = "",
+    domain: Annotated[str, typer.Option(help="Its domain in the cloud.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Create a project before its first sample, so that it can be granted credits.
+
+    Site and id (without one: site, domain and name) must be what its samples will say.
+    """
+    key = ProjectKey(site, external_id, domain, name)
+
+    async def work(pool: Pool, _settings: Settings) -> tuple[ProjectAccount, bool]:
+        found, is_new = await create_project(pool, key)
+        async with connection(pool) as conn:
+            balance = (await balances.read_balances(conn, [found.id]))[found.id]
+        return account_of(found, balance), is_new
+
+    account, is_new = with_database(work)
+    if as_json:
+        print_json(account)
+        return
+    say(f"{account.name} is project #{account.id}" + ("" if is_new else ", as it was before"))
+
+
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="A mail address.", show_default=False)]
+
+
+@owner_commands.command(
+    "add",
+    epilog=examples(
+        'os-credits project owner add biobank alice@example.org --name "Alice Adams"',
+    ),
+)
+def add_(
+    project: ProjectName,
+    email: Email,
+    name: Annotated[str, typer.Option(help="The name, for the mail.")] = "",
+    site: Site = None,
+    domain: Domain = None,
+    as_json: Json = False,
+) -> None:
+    """Let an address hear of a project; the same address again changes the name."""
+    address = mail_address(email, where="EMAIL")
+    if not name.isprintable() or len(name) > TEXT_LENGTH_MAX:
+        raise InvalidInput(f"at most {TEXT_LENGTH_MAX} printable characters", where="--name")
+
+    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
+        async with connection(pool) as conn:
+            found = await find(conn, project, site, domain)
+        return await add_owner(pool, found.id, address, name)
+
+    _show_owners(with_database(work), as_json=as_json)
+
+
+@owner_commands.command(
+    "remove", epilog=examples("os-credits project owner remove biobank alice@example.org")
+)
+def remove_(
+    project: ProjectName,
+    email: Email,
+    site: Site = None,
+    domain: Domain = None,
+    as_json: Json = False,
+) -> None:
+    """Let an address hear of a project no more; mails under way still go out."""
+    address = mail_address(email, where="EMAIL")
+
+    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
+        async with connection(pool) as conn:
+            found = await find(conn, project, site, domain)
+        return await remove_owner(pool, found.id, address)
+
+    _show_owners(with_database(work), as_json=as_json)
+
+
+@owner_commands.command("list", epilog=examples("os-credits project owner list biobank"))
+def list_owners(
+    project: ProjectName, site: Site = None, domain: Domain = None, as_json: Json = False
+) -> None:
+    """List who hears of a project."""
+
+    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
+        async with connection(pool) as conn:
+            found = await find(conn, project, site, domain)
+            return await projects.list_owners(conn, found.id)
+
+    _show_owners(with_database(work), as_json=as_json)
+
+
+def _show_owners(owners: list[tuple[str, str]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(_owner_list(owners))
+        return
+    print_table(["ADDRESS", "NAME"], owners, empty="Nobody hears of this project.")
+
+
+def _owner_list(owners: list[tuple[str, str]]) -> OwnerList:
+    return OwnerList(owners=[OwnerShape(email=email, name=name) for email, name in owners])

@@ -1,0 +1,247 @@
+"""Looks at a database as a doctor would, and says of each finding what to do about it."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from os_credits.domain.meter import MeterKind
+from os_credits.domain.notice import MailState
+from os_credits.store import batches, diagnosis, mails, meters, server, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from os_credits.domain.meter import MeterDefinition
+    from os_credits.store.diagnosis import LedgerGuard, SharedSeries
+    from os_credits.store.pool import Connection
+    from os_credits.store.server import Durability
+
+SKEW_SECONDS_MAX = 2.0
+# The service rates every second: batches that wait longer tell that nobody does.
+WAITING_SECONDS_MAX = 60
+TIMESCALEDB_VERSION_MIN = (2, 13)
+# Two lost samples should not cost a level, so a gap of three intervals must be allowed.
+INTERVALS_MIN = 3
+SHOWN_MAX = 5
+
+
+class State(StrEnum):
+    """How grave a finding is."""
+
+    OK = "ok"
+    """As it should be."""
+    WARNING = "warning"
+    """The service works, but somebody should look at this."""
+    FAILED = "failed"
+    """The service cannot work, or not rightly, before this is put right."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; `advice` says what to do, '' where nothing is to be done."""
+
+    check: str
+    state: State
+    message: str
+    advice: str = ""
+
+
+async def diagnose(
+    conn: Connection, *, allow_unsafe: bool, ahead_seconds_max: float
+) -> list[Finding]:
+    """Check the server, the schema and, if that is there, what the tables tell."""
+    durability = await server.read_durability(conn)
+    schema = judge_schema(await server.read_revision(conn))
+    findings = [
+        Finding("server", State.OK, f"PostgreSQL {durability.server_version}"),
+        judge_extension(durability),
+        judge_durability(durability, allow_unsafe=allow_unsafe),
+        judge_clock(await _skew(conn), ahead_seconds_max=ahead_seconds_max),
+        schema,
+    ]
+    if schema.state is State.FAILED:
+        return findings
+    return [
+        *findings,
+        judge_ledger(await diagnosis.read_ledger_guard(conn)),
+        judge_keys(has_admin=await diagnosis.has_admin_key(conn)),
+        *await _look_at_meters(conn),
+        judge_shared_series(await diagnosis.list_shared_series(conn)),
+        judge_unpriced(await usage.list_unpriced(conn)),
+        judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
+        judge_mails(await mails.count_mails(conn)),
+    ]
+
+
+async def _skew(conn: Connection) -> timedelta:
+    """Measure how far the database's clock is ahead of this machine's, to half a round trip."""
+    await batches.read_now(conn)  # the first statement of a session takes longer
+    started = time.monotonic()
+    theirs = await batches.read_now(conn)
+    trip = timedelta(seconds=time.monotonic() - started)
+    return theirs - (datetime.now(UTC) - trip / 2)
+
+
+async def _look_at_meters(conn: Connection) -> list[Finding]:
+    latest = {one.meter_id: one.definition for one in await meters.list_versions(conn)}
+    if not latest:
+        advice = "start the service once, or os-credits meter load FILE"
+        return [Finding("meters", State.WARNING, "no meter is declared", advice)]
+    findings = [Finding("meters", State.OK, f"{len(latest)} declared")]
+    for meter_id, definition in latest.items():
+        if definition.kind is MeterKind.GAUGE:
+            interval = await diagnosis.read_sampling_interval(conn, meter_id)
+            if interval is not None:
+                findings.append(judge_gap(definition, interval))
+    return findings
+
+
+def judge_extension(durability: Durability) -> Finding:
+    """Judge whether TimescaleDB is there, and name its licence."""
+    version, edition = durability.timescaledb_version, durability.timescaledb_license
+    if version is None:
+        advice = "CREATE EXTENSION timescaledb in the database; os-credits migrate tries to"
+        return Finding("timescaledb", State.FAILED, "the extension is missing", advice)
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers < TIMESCALEDB_VERSION_MIN:
+        wanted = ".".join(map(str, TIMESCALEDB_VERSION_MIN))
+        advice = f"update TimescaleDB to {wanted} or later"
+        return Finding("timescaledb", State.FAILED, f"{version} is too old", advice)
+    kind = "Apache edition" if edition == "apache" else f"licence {edition}"
+    return Finding("timescaledb", State.OK, f"{version}, {kind}")
+
+
+def judge_durability(durability: Durability, *, allow_unsafe: bool) -> Finding:
+    """Judge whether a commit survives a crash of the database's machine."""
+    if not durability.problems:
+        settings = "fsync, full_page_writes and synchronous_commit are on"
+        return Finding("durability", State.OK, settings)
+    found = f"acknowledged samples could be lost: {', '.join(durability.problems)}"
+    if allow_unsafe:
+        advice = "OS_CREDITS_ALLOW_UNSAFE_DATABASE lets the service start all the same"
+        return Finding("durability", State.WARNING, found, advice)
+    advice = "change it in postgresql.conf; the service refuses to start like this"
+    return Finding("durability", State.FAILED, found, advice)
+
+
+def judge_schema(revision: str | None) -> Finding:
+    """Judge whether the tables are those of this version."""
+    head, older = server.expected_revisions()
+    if revision is None:
+        return Finding("schema", State.FAILED, "there are no tables yet", "os-credits migrate")
+    if revision in older:
+        found = f"at {revision}, this version needs {head}"
+        return Finding("schema", State.FAILED, found, "os-credits migrate")
+    if revision != head:
+        found = f"at {revision}, which is newer than this version knows ({head})"
+        return Finding("schema", State.WARNING, found, "update os_credits here too")
+    return Finding("schema", State.OK, f"at {head}")
+
+
+def judge_clock(skew: timedelta, *, ahead_seconds_max: float) -> Finding:
+    """Judge the difference between the database's clock and this machine's."""
+    seconds = skew.total_seconds()
+    found = f"this machine is {abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead of'}"
+    found += " the database"
+    if abs(seconds) <= SKEW_SECONDS_MAX:
+        return Finding("clock", State.OK, found)
+    advice = "let NTP set both; the database's clock decides what is too old or too far ahead"
+    grave = -seconds > ahead_seconds_max
+    return Finding("clock", State.FAILED if grave else State.WARNING, found, advice)
+
+
+def judge_ledger(guard: LedgerGuard) -> Finding:
+    """Judge whether entries are guarded against changes."""
+    if not guard.has_trigger:
+        advice = "ALTER TABLE entry ENABLE TRIGGER entry_is_append_only, and find out who did it"
+        return Finding("ledger", State.FAILED, "entries can be changed: no trigger", advice)
+    if guard.is_superuser:
+        found = f"the role {guard.role} is a superuser and could switch the guard off"
+        advice = "connect as a role that is none: ALTER ROLE ... NOSUPERUSER"
+        return Finding("ledger", State.WARNING, found, advice)
+    return Finding("ledger", State.OK, "entries can be appended only")
+
+
+def judge_keys(*, has_admin: bool) -> Finding:
+    """Judge whether somebody can administer the service over HTTP."""
+    if has_admin:
+        return Finding("keys", State.OK, "there is an administrator's key")
+    advice = "os-credits key add NAME --scope admin"
+    return Finding("keys", State.WARNING, "there is no administrator's key", advice)
+
+
+def judge_gap(definition: MeterDefinition, interval: timedelta) -> Finding:
+    """Judge whether a gauge's `max_gap` allows for a lost sample or two."""
+    check = f"max_gap of {definition.name}"
+    seconds, allowed = interval.total_seconds(), definition.max_gap_seconds
+    found = f"samples come every {seconds:g} s, gaps up to {allowed} s are billed"
+    advice = f"set max_gap_seconds to {INTERVALS_MIN * seconds:g} or more in the meter file"
+    if seconds > allowed:
+        return Finding(check, State.FAILED, f"{found}: hence nothing is", advice)
+    if allowed < INTERVALS_MIN * seconds:
+        return Finding(check, State.WARNING, found, advice)
+    return Finding(check, State.OK, found)
+
+
+def judge_shared_series(shared: Sequence[SharedSeries]) -> Finding:
+    """Judge series that several label sets feed in turn, by meter and by what differs."""
+    if not shared:
+        return Finding("label sets", State.OK, "no series is fed by several at once")
+    series: dict[tuple[str, str], list[SharedSeries]] = defaultdict(list)
+    for one in shared:
+        series[one.meter, ", ".join(differing_labels(one.label_sets))].append(one)
+    found = "; ".join(
+        f"{len(ones)} series of {meter} (such as {ones[0].project} {ones[0].resource}".rstrip()
+        + f") are fed by label sets that differ in {labels}"
+        for (meter, labels), ones in sorted(series.items())[:SHOWN_MAX]
+    )
+    advice = (
+        "right for two exporters or replicas of the same thing; if they count different "
+        "things, name the label that tells them apart in the meter's identity"
+    )
+    return Finding("label sets", State.WARNING, found, advice)
+
+
+def differing_labels(label_sets: Sequence[Mapping[str, str]]) -> list[str]:
+    """Name the labels that are not the same in all label sets."""
+    names = {name for labels in label_sets for name in labels}
+    return sorted(name for name in names if len({one.get(name, "") for one in label_sets}) > 1)
+
+
+def judge_unpriced(rows: Sequence[Mapping[str, object]]) -> Finding:
+    """Judge usage that was metered and has no price."""
+    if not rows:
+        return Finding("prices", State.OK, "all usage has a price")
+    shown = ", ".join(f"{row['meter']} {row['flavor']}".rstrip() for row in rows[:SHOWN_MAX])
+    more = f" and {len(rows) - SHOWN_MAX} more" if len(rows) > SHOWN_MAX else ""
+    advice = "os-credits price set METER --flavor FLAVOR CREDITS --from HOUR charges it"
+    return Finding("prices", State.WARNING, f"usage without a price: {shown}{more}", advice)
+
+
+def judge_queue(
+    batch_count: int, sample_count: int, oldest: datetime | None, *, now: datetime
+) -> Finding:
+    """Judge what was acknowledged and is not rated yet."""
+    if oldest is None:
+        return Finding("queue", State.OK, "nothing waits to be rated")
+    seconds = max((now - oldest).total_seconds(), 0)
+    found = f"{sample_count} samples in {batch_count} batches wait for up to {seconds:.0f} s"
+    if seconds <= WAITING_SECONDS_MAX:
+        return Finding("queue", State.OK, found)
+    advice = "is a service running, and not each with OS_CREDITS_ENDPOINTS_ONLY? See its log"
+    return Finding("queue", State.WARNING, found, advice)
+
+
+def judge_mails(counts: Mapping[MailState, int]) -> Finding:
+    """Judge what became of the mails so far."""
+    waiting, refused = counts[MailState.PENDING], counts[MailState.REFUSED]
+    found = f"{counts[MailState.SENT]} sent, {waiting} waiting, {refused} refused"
+    if refused:
+        advice = "look at the owners' addresses: os-credits project owner list"
+        return Finding("mails", State.WARNING, found, advice)
+    return Finding("mails", State.OK, found)

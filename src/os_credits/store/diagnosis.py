@@ -1,0 +1,130 @@
+"""What `os-credits doctor` asks, over several tables; each statement reads a bounded part."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from os_credits.store.pool import Connection
+
+# How much of the recent samples is looked at: series per meter, samples per series, and age.
+SERIES_LOOKED_AT_MAX = 50
+SHARED_SERIES_LOOKED_AT_MAX = 5000
+SAMPLES_LOOKED_AT_MAX = 40
+RECENT = timedelta(days=2)
+# One or two changes are a resize; so many among the last samples are several sources.
+SWITCHES_MIN = 4
+SHARED_SERIES_SHOWN_MAX = 200
+
+
+@dataclass(frozen=True, slots=True)
+class SharedSeries:
+    """A series that several label sets feed in turn, with the labels of each."""
+
+    meter: str
+    project: str
+    resource: str
+    label_sets: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerGuard:
+    """What keeps entries from being changed: the trigger, and a role that cannot go round it."""
+
+    has_trigger: bool
+    role: str
+    is_superuser: bool
+
+
+async def read_sampling_interval(conn: Connection, meter_id: int) -> timedelta | None:
+    """Give the usual time between two samples of a meter's series; None if none is recent."""
+    interval: timedelta | None = await conn.fetchval(
+        """
+        SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY gap) FROM (
+            SELECT t.measured_at
+                   - lag(t.measured_at) OVER (PARTITION BY t.series_id ORDER BY t.measured_at)
+                   AS gap
+            FROM (SELECT id FROM series WHERE meter_id = $1 ORDER BY id DESC LIMIT $2) s
+            CROSS JOIN LATERAL (
+                SELECT series_id, measured_at FROM sample
+                WHERE sample.series_id = s.id AND measured_at > now() - $3::interval
+                ORDER BY measured_at DESC LIMIT $4
+            ) t
+        ) gaps WHERE gap IS NOT NULL
+        """,
+        meter_id,
+        SERIES_LOOKED_AT_MAX,
+        RECENT,
+        SAMPLES_LOOKED_AT_MAX,
+    )
+    return interval
+
+
+async def list_shared_series(conn: Connection) -> list[SharedSeries]:
+    """Give series whose last samples came from several label sets in turn."""
+    rows = await conn.fetch(
+        """
+        WITH shared AS (
+            SELECT series_id FROM label_set GROUP BY series_id HAVING count(*) > 1
+            ORDER BY max(id) DESC LIMIT $1
+        ), recent AS (
+            SELECT t.series_id, t.label_set_id,
+                   lag(t.label_set_id) OVER (PARTITION BY t.series_id ORDER BY t.measured_at)
+                   AS before
+            FROM shared CROSS JOIN LATERAL (
+                SELECT series_id, label_set_id, measured_at FROM sample
+                WHERE sample.series_id = shared.series_id
+                  AND measured_at > now() - $2::interval
+                ORDER BY measured_at DESC LIMIT $3
+            ) t
+        ), fed AS (
+            SELECT series_id, array_agg(DISTINCT label_set_id) AS label_set_ids FROM recent
+            GROUP BY series_id HAVING count(*) FILTER (WHERE label_set_id <> before) >= $4
+        )
+        SELECT m.name AS meter, p.name AS project, s.resource,
+               (SELECT jsonb_agg(l.labels) FROM label_set l WHERE l.id = ANY(fed.label_set_ids))
+               AS label_sets
+        FROM fed JOIN series s ON s.id = fed.series_id
+        JOIN meter m ON m.id = s.meter_id JOIN project p ON p.id = s.project_id
+        ORDER BY m.name, s.id LIMIT $5
+        """,
+        SHARED_SERIES_LOOKED_AT_MAX,
+        RECENT,
+        SAMPLES_LOOKED_AT_MAX,
+        SWITCHES_MIN,
+        SHARED_SERIES_SHOWN_MAX,
+    )
+    return [
+        SharedSeries(row["meter"], row["project"], row["resource"], json.loads(row["label_sets"]))
+        for row in rows
+    ]
+
+
+async def read_ledger_guard(conn: Connection) -> LedgerGuard:
+    """Read whether the ledger's trigger works, and whether this role could switch it off."""
+    row = await conn.fetchrow(
+        """
+        SELECT EXISTS (
+                   SELECT FROM pg_trigger
+                   WHERE tgrelid = 'entry'::regclass AND tgname = 'entry_is_append_only'
+                     AND tgenabled IN ('O', 'A')
+               ) AS has_trigger,
+               current_user::text AS role,
+               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser
+        """
+    )
+    assert row is not None  # noqa: S101 - it selects from nothing, so there is one row
+    return LedgerGuard(**dict(row))
+
+
+async def has_admin_key(conn: Connection) -> bool:
+    """Tell whether somebody can administer the service."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM api_key WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL)"
+    )
+    return found
