@@ -1,0 +1,1 @@
+"""Measurements against references of the same run; see quick.py."""

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,15 @@ async def through_the_door(url: str, key: str, conn: Any, load: Load) -> tuple[f
     async def send(session: aiohttp.ClientSession) -> None:
         for body in queue:
             async with session.post(f"{url}/api/v1/write", data=body, headers=headers) as answer:
-                assert answer.status == 204, await answer.text()
+                assert answer.status == HTTPStatus.NO_CONTENT, await answer.text()
 
     started = time.perf_counter()
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(send(session) for _ in range(CONNECTIONS)))
         acknowledged = time.perf_counter() - started
     async with asyncio.timeout(WAIT_SECONDS_MAX):
-        while await conn.fetchval("SELECT EXISTS (SELECT FROM public.batch)"):
+        # Polled: another process does the work, and it sends no signal when it is through.
+        while await conn.fetchval("SELECT EXISTS (SELECT FROM public.batch)"):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     count = STEPS * load.series_count
     return count / (time.perf_counter() - started), count / acknowledged
@@ -118,7 +120,7 @@ async def wait_until_ready(url: str) -> None:
         while True:
             try:
                 async with session.get(f"{url}/readyz") as answer:
-                    if answer.status == 200:
+                    if answer.status == HTTPStatus.OK:
                         return
             except aiohttp.ClientError:
                 pass

@@ -13,7 +13,7 @@ CONNECT_SECONDS_MAX = 10
 def run() -> None:
     """Migrate over the URL that `os_credits.store.migrate` put into the configuration."""
     url = context.config.get_main_option("sqlalchemy.url")
-    assert url is not None
+    assert url is not None  # noqa: S101 - store.migrate has set it
     engine = create_engine(
         url, poolclass=pool.NullPool, connect_args={"connect_timeout": CONNECT_SECONDS_MAX}
     )

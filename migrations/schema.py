@@ -7,6 +7,8 @@ say stands beside the tables: hypertables, triggers, storage of columns.
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     TIMESTAMP,
@@ -55,11 +57,11 @@ def _id(kind: type[TypeEngine[int]] = BigInteger) -> Column[int]:
     return Column("id", kind, Identity(always=True), primary_key=True)
 
 
-def _needed(name: str, kind: TypeEngine[object], *more: ForeignKey) -> Column[object]:
+def _needed(name: str, kind: TypeEngine[Any], *more: ForeignKey) -> Column[Any]:
     return Column(name, kind, *more, nullable=False)
 
 
-def _created_at() -> Column[object]:
+def _created_at() -> Column[Any]:
     return Column("created_at", MOMENT, nullable=False, server_default=text("now()"))
 
 

@@ -125,7 +125,8 @@ def _say_what_to_do(url: str, key: str, env_file: Path, *, with_demo: bool) -> N
     print(f"""
 os_credits is ready on {url} (Ctrl-C stops it)
 
-  open     {url}/
+  open     {url.replace("://", f"://me:{key}@")}/
+           (where a browser asks for it: any name, and the key as the password)
   the API  {url}/api/doc
   try      curl -H 'Authorization: Bearer {key}' {url}/stats
   scripts  . {shlex.quote(str(env_file))}

@@ -38,7 +38,8 @@ CREATE TABLE price (
     id               bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     meter_id         integer NOT NULL REFERENCES meter,
     flavor_id        integer REFERENCES flavor,
-    valid_from       timestamptz NOT NULL CHECK (date_trunc('hour', valid_from, 'UTC') = valid_from),
+    valid_from       timestamptz NOT NULL
+                     CHECK (date_trunc('hour', valid_from, 'UTC') = valid_from),
     credits_per_unit numeric(30, 12) CHECK (credits_per_unit >= 0),
     author           text NOT NULL,
     created_at       timestamptz NOT NULL DEFAULT now()

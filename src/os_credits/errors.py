@@ -10,6 +10,9 @@
     |-- NotFound                404  no such thing, or none that this key may see
     |-- Conflict                409  the request contradicts what is stored
     |-- Unavailable             503  trouble that passes; the same request may come again
+    |-- MailNotSent                  a mail was not taken
+    |   |-- MailDelayed              the mail server is away or busy; another attempt follows
+    |   `-- MailRefused              refused for good; no other attempt follows
     `-- Misconfigured                the service cannot start like this; says what to change
 
 The HTTP status of each is decided in one place, `api/middleware.py`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -82,7 +83,7 @@ async def test_a_closed_hour_is_booked_once_and_late_usage_is_a_correction(core:
     await core.rate()
 
     assert 0 == await core.book()  # late: it waits for quiet
-    assert Decimal("-6") == (await balance_of(core)).current
+    assert Decimal(-6) == (await balance_of(core)).current
 
     await age_charges(core, timedelta(minutes=16))
 
@@ -95,12 +96,12 @@ async def test_a_closed_hour_is_booked_once_and_late_usage_is_a_correction(core:
 
     assert 1 == await core.book()
     usage, correction = await entries_of(core)
-    assert ("usage", Decimal("-6"), None) == (usage["kind"], usage["amount"], usage["corrects"])
-    assert ("correction", Decimal("-2"), usage["id"]) == (
+    assert ("usage", Decimal(-6), None) == (usage["kind"], usage["amount"], usage["corrects"])
+    assert ("correction", Decimal(-2), usage["id"]) == (
         correction["kind"], correction["amount"], correction["corrects"],
     )  # fmt: skip
     assert from_ms(hour) == usage["hour"] == correction["hour"]
-    assert Decimal("-8") == correction["balance"] == (await balance_of(core)).current
+    assert Decimal(-8) == correction["balance"] == (await balance_of(core)).current
 
 
 async def test_what_was_there_when_its_hour_closed_is_booked_at_once(core: Core) -> None:
@@ -122,7 +123,7 @@ async def test_the_open_hour_is_never_booked(core: Core) -> None:
     await core.book(grace=timedelta(0))
 
     assert hour not in [int(e["hour"].timestamp() * 1000) for e in await entries_of(core)]
-    assert Decimal("-4") == (await balance_of(core)).current
+    assert Decimal(-4) == (await balance_of(core)).current
 
 
 async def test_booking_rates_what_was_acknowledged_before(core: Core) -> None:
@@ -130,7 +131,7 @@ async def test_booking_rates_what_was_acknowledged_before(core: Core) -> None:
     await core.push([sample(hour, 10), sample(hour + 60_000, 13)])
     await core.book()
 
-    assert Decimal("6") == (await balance_of(core)).tally
+    assert Decimal(6) == (await balance_of(core)).tally
 
 
 async def test_entries_form_a_chain_that_recomputes(core: Core) -> None:
@@ -197,15 +198,18 @@ async def test_a_price_for_the_past_corrects_exactly_its_hours(core: Core) -> No
     await core.rate()
     await age_charges(core, timedelta(days=2))
     await core.book()
-    change = {"meter": "vcpu", "flavor": None, "credits_per_unit": Decimal("2.5"), "author": "t"}
+    change = partial(
+        set_price, core.pool, meter="vcpu", flavor=None, credits_per_unit=Decimal("2.5"),
+        author="t", valid_from=from_ms(hour),
+    )  # fmt: skip
 
-    preview = await set_price(core.pool, **change, valid_from=from_ms(hour), preview=True)
+    preview = await change(preview=True)
     assert (1, 1, Decimal(1)) == (preview.hour_count, preview.project_count, preview.credits)
-    assert Decimal("-6") == (await balance_of(core)).current
+    assert Decimal(-6) == (await balance_of(core)).current
 
-    done = await set_price(core.pool, **change, valid_from=from_ms(hour))
+    done = await change()
     assert (preview.hour_count, preview.credits) == (done.hour_count, done.credits)
-    assert Decimal("-7") == (await balance_of(core)).current
+    assert Decimal(-7) == (await balance_of(core)).current
     await age_charges(core, timedelta(days=2))
     await core.book()
     assert [("usage", "-2"), ("usage", "-4"), ("correction", "-1")] == [
@@ -224,18 +228,18 @@ async def test_a_new_price_counts_for_samples_that_come_later(core: Core) -> Non
     await core.push([sample(hour + 1000, 1)])
     await core.rate()
 
-    assert Decimal("-3") == (await balance_of(core)).current
+    assert Decimal(-3) == (await balance_of(core)).current
 
 
 async def test_usage_without_a_price_is_kept_and_charged_once_there_is_one(core: Core) -> None:
     hour = await two_hours_ago(core)
-    end = {"meter": "vcpu", "flavor": None, "author": "t", "valid_from": EPOCH}
-    await set_price(core.pool, **end, credits_per_unit=None)
+    price = partial(set_price, core.pool, meter="vcpu", flavor=None, author="t", valid_from=EPOCH)
+    await price(credits_per_unit=None)
     await core.push([sample(hour, 0), sample(hour + 1000, 4)])
     await core.rate()
     assert Decimal(0) == (await balance_of(core)).current
 
-    await set_price(core.pool, **end, credits_per_unit=Decimal("0.5"))
+    await price(credits_per_unit=Decimal("0.5"))
 
     assert Decimal(-2) == (await balance_of(core)).current
 
@@ -289,16 +293,19 @@ async def test_a_changed_meter_is_a_version_from_a_coming_hour(core: Core) -> No
     assert {} == again.new_versions
 
 
+async def rate_and_fail(core: Core) -> None:
+    async with core.rater.turn() as conn:
+        await core.rater.rate_all(conn)
+        raise RuntimeError("doubt")
+
+
 async def test_a_rolled_back_run_leaves_no_trace_in_memory(core: Core) -> None:
     hour = await two_hours_ago(core)
     await core.push([sample(hour, 10)])
     await core.rate()
     await core.push([sample(hour + 1000, 11)])
     with pytest.raises(RuntimeError, match="doubt"):
-        async with core.rater.turn(wait=True) as conn:
-            assert conn is not None
-            await core.rater.rate_all(conn)
-            raise RuntimeError("doubt")
+        await rate_and_fail(core)
     await core.rate()
 
     assert Decimal(-2) == (await balance_of(core)).current

@@ -6,6 +6,7 @@ import asyncio
 import os
 from decimal import Decimal
 from fractions import Fraction
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import HealthCheck, given, settings
@@ -123,7 +124,7 @@ def same_bits(value: float) -> bool:
 def batches(order: list[Any], cuts: list[int]) -> Iterator[list[Any]]:
     """Cut a list into pieces."""
     places = sorted({cut % (len(order) + 1) for cut in cuts} | {0, len(order)})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in pairwise(places):
         yield order[start:end]
 
 

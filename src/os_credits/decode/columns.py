@@ -13,6 +13,9 @@ from os_credits.errors import TooLarge
 # a megabyte of gzip can hold so many tiny points that reading them would take minutes.
 PIECES_MAX = 250_000
 
+# In remote write 2.0 a thousand series may all refer to one label of a megabyte.
+KEYS_BYTES_MAX = 128 * 1024 * 1024
+
 
 class Columns:
     """The growing columns of one push; each attribute is what `Push` says of its namesake."""
@@ -20,6 +23,7 @@ class Columns:
     __slots__ = (
         "exemplars_written",
         "histograms_written",
+        "key_bytes",
         "key_index",
         "key_numbers",
         "positions",
@@ -33,6 +37,7 @@ class Columns:
     def __init__(self, unit: Literal["line", "series"]) -> None:
         self.unit = unit
         self.key_numbers: dict[bytes, int] = {}
+        self.key_bytes = 0
         self.key_index: list[int] = []
         self.times_ms: list[int] = []
         self.values: list[float] = []
@@ -44,7 +49,13 @@ class Columns:
 
     def key_number(self, key: bytes) -> int:
         """Give `key` its number: the one it has, or the next."""
-        return self.key_numbers.setdefault(key, len(self.key_numbers))
+        number = self.key_numbers.get(key)
+        if number is None:
+            number = self.key_numbers[key] = len(self.key_numbers)
+            self.key_bytes += len(key)
+            if self.key_bytes > KEYS_BYTES_MAX:
+                raise TooLarge(f"more than {KEYS_BYTES_MAX} bytes of labels in one body")
+        return number
 
     def add(self, key: bytes, time_ms: int | None, value: float, position: int) -> None:
         """Append one sample; `time_ms` is None where the sender gave no time."""
@@ -53,7 +64,7 @@ class Columns:
         if time_ms is None:
             self.untimed.append(len(self.times_ms))
             time_ms = 0
-        self.key_index.append(self.key_numbers.setdefault(key, len(self.key_numbers)))
+        self.key_index.append(self.key_number(key))
         self.times_ms.append(time_ms)
         self.values.append(value)
         self.positions.append(position)

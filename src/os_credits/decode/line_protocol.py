@@ -18,7 +18,7 @@ from os_credits.decode.line_grammar import BLANK_LINE, BLANK_LINES, FIELD, POINT
 from os_credits.decode.line_series import KEY_MARK, TIME_NAME, labels_of, series_fault
 from os_credits.decode.line_value import nanoseconds_per_unit, number, time_ms
 from os_credits.domain.sample import Push
-from os_credits.errors import InvalidInput
+from os_credits.errors import InvalidInput, TooLarge
 
 __all__ = ["decode", "labels_of"]
 
@@ -52,6 +52,8 @@ class _PointReader:
             return self._read_no_point(start, line)
         try:
             self._read_point(point[0], point[1], point[2], point[3], line)
+        except TooLarge:
+            raise
         except InvalidInput as error:
             self.columns.reject(line, error.message)
         return point.end()

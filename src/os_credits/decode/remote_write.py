@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from os_credits.decode.columns import Columns
+from os_credits.decode.columns import PIECES_MAX, Columns, too_many_pieces
 from os_credits.decode.lone_samples import lone_sample, read_lone_samples
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_keys import (
@@ -29,7 +29,7 @@ from os_credits.decode.remote_write_keys import (
 from os_credits.decode.series import add_series, sample_count
 from os_credits.decode.varint import framed
 from os_credits.domain.sample import Push
-from os_credits.errors import InvalidInput
+from os_credits.errors import InvalidInput, TooLarge
 
 __all__ = ["decode_v1", "decode_v2", "labels_of", "labels_of_v1", "labels_of_v2"]
 
@@ -39,6 +39,8 @@ AnyMessage = TypeVar("AnyMessage", bound=Message)
 def decode_v1(body: bytes) -> Push:
     """Read a `prometheus.WriteRequest`, by the fast way where the body allows it."""
     all_series = _parsed(proto.WriteRequest, body).timeseries
+    if len(all_series) > PIECES_MAX:
+        raise too_many_pieces()
     columns, lone_rows, lone_samples = _columns_v1(all_series)
     push = columns.push()
     if not lone_rows:
@@ -53,6 +55,8 @@ def decode_v1(body: bytes) -> Push:
 def decode_v2(body: bytes) -> Push:
     """Read an `io.prometheus.write.v2.Request`."""
     request = _parsed(proto.RequestV2, body)
+    if max(len(request.timeseries), len(request.symbols)) > PIECES_MAX:
+        raise too_many_pieces()
     symbols = list(request.symbols)
     if symbols and symbols[0]:
         raise InvalidInput("the first symbol is not the empty string")
@@ -61,6 +65,8 @@ def decode_v2(body: bytes) -> Push:
     for position, series in enumerate(request.timeseries, start=1):
         try:
             _add_series_v2(columns, position, series, symbols, framed_symbols)
+        except TooLarge:
+            raise
         except InvalidInput as error:
             columns.reject(position, error.message, sample_count(series))
     return columns.push()
@@ -104,6 +110,8 @@ def _add_series_v1(columns: Columns, position: int, body: bytes) -> None:
     ]
     try:
         add_series(columns, position, series, key_v1(series.labels), exemplars)
+    except TooLarge:
+        raise
     except InvalidInput as error:
         columns.reject(position, error.message, sample_count(series))
 

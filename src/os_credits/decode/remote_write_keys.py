@@ -16,6 +16,9 @@ from os_credits.errors import InvalidInput, InvalidLabels
 LABEL_TAG = 0x0A
 _LABEL_TAG = bytes([LABEL_TAG])
 
+# References make labels out of nothing: a symbol of a megabyte may be meant a thousand times.
+LABELS_BYTES_MAX = 1024 * 1024
+
 # In front of every 2.0 key, so that it is never mistaken for one of another form.
 KEY_MARK_V2 = b"\0"
 
@@ -98,6 +101,9 @@ def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[byte
         raise InvalidLabels("odd number of references to the symbol table")
     try:
         # The slice is a plain list, which is read three times as fast as protobuf's own.
-        return list(map(symbols.__getitem__, references[:]))
+        texts = list(map(symbols.__getitem__, references[:]))
     except IndexError:
         raise InvalidLabels("reference out of the symbol table") from None
+    if sum(map(len, texts)) > LABELS_BYTES_MAX:
+        raise InvalidLabels(f"more than {LABELS_BYTES_MAX} bytes of labels")
+    return texts

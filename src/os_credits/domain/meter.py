@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # Whole steps of a value stay below this, so that sums of a few of them still fit int64.
 STEPS_MAX = 2**62
+# Up to 10^9 steps for a unit.
+STEPS_DIGITS_MAX = 10
 FIXED_FOR_LIFE = ("metric", "kind", "unit", "value", "steps_per_unit")
 
 
@@ -96,7 +98,7 @@ class MeterDefinition(BaseModel):
         if self.project_id is None and self.project_name is None:
             raise ValueError("name a label for project_id, project_name or both")
         digits = str(self.steps_per_unit)
-        if self.steps_per_unit < 1 or digits.strip("0") != "1" or len(digits) > 10:
+        if self.steps_per_unit < 1 or digits.strip("0") != "1" or len(digits) > STEPS_DIGITS_MAX:
             raise ValueError("steps_per_unit must be a power of ten from 1 to 10^9")
         if self.value is MeterValue.ONE and self.kind is not MeterKind.GAUGE:
             raise ValueError('value = "one" (presence) fits gauges only')

@@ -52,8 +52,7 @@ async def book(rater: Rater, stats: Stats, *, grace: timedelta) -> int:
     Everything that was acknowledged before is rated first. Another copy that is rating or
     booking at this moment is waited for.
     """
-    async with rater.turn(wait=True) as conn:
-        assert conn is not None
+    async with rater.turn() as conn:
         await rater.rate_all(conn)
         now = await batches.read_now(conn)
         drafts = await _book_due(conn, now, grace)

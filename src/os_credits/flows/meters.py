@@ -67,7 +67,7 @@ def read_meter_file(path: Path) -> MeterFile:
         raise Misconfigured(f"meter file {path}: {error}") from error
     unknown = set(content) - {"meter", "price"}
     if unknown:
-        raise Misconfigured(f"meter file {path}: unknown table {sorted(unknown)[0]!r}")
+        raise Misconfigured(f"meter file {path}: unknown table {min(unknown)!r}")
     definitions = tuple(
         _definition(path, number, table) for number, table in enumerate(content.get("meter", []), 1)
     )
@@ -96,7 +96,7 @@ def _price(path: Path, number: int, table: dict[str, Any], meter_names: list[str
     place = f"meter file {path}: price {number}"
     unknown = set(table) - {"meter", "flavor", "credits_per_unit"}
     if unknown:
-        raise Misconfigured(f"{place}: unknown key {sorted(unknown)[0]!r}")
+        raise Misconfigured(f"{place}: unknown key {min(unknown)!r}")
     if table.get("meter") not in meter_names:
         raise Misconfigured(f"{place}: meter {table.get('meter')!r} is not declared in this file")
     try:

@@ -60,7 +60,11 @@ async def set_price(
             raise NotFound(f"there is no meter {meter!r}")
         flavor_id = None
         if flavor is not None:
-            flavor_id = (await flavors.ensure_flavors(conn, [flavor]))[flavor]
+            flavor_id = await flavors.find_flavor(conn, flavor)
+            if flavor_id is None and preview:
+                return PriceChange(None, 0, 0, from_micro(0))  # never seen: nothing to change
+            if flavor_id is None:
+                flavor_id = (await flavors.ensure_flavors(conn, [flavor]))[flavor]
         stored = await prices.list_prices(conn)
         new = Price(
             max((price.id for price in stored), default=0) + 1,

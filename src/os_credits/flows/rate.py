@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
+class RatedElsewhere(Exception):
+    """Another copy of the service is rating or booking at this moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rated:
     """What one run did, in counts of samples: taken, of these already known, of these late."""
@@ -84,29 +88,38 @@ class Rater:
 
         Zero also when another copy is rating at this moment.
         """
-        async with self.turn(wait=False) as conn:
-            rated = None if conn is None else await self._rate(conn)
+        try:
+            async with self.turn(wait=False) as conn:
+                rated = await self._rate(conn)
+        except RatedElsewhere:
+            return 0
         self._note(rated)
         return rated.samples if rated else 0
 
     @asynccontextmanager
-    async def turn(self, *, wait: bool) -> AsyncIterator[Connection | None]:
+    async def turn(self, *, wait: bool = True) -> AsyncIterator[Connection]:
         """Be the only one who rates and books, in one transaction that commits at the end.
 
-        Gives None if another copy has the lock and `wait` is false. In this copy one turn ends
-        before the next begins, so that after an error, when it is not known whether the commit
-        happened, nobody works with what was remembered.
+        Raises RatedElsewhere if another copy has the lock and `wait` is false. In this copy one
+        turn ends before the next begins, so that after an error, when it is not known whether
+        the commit happened, nobody works with what was remembered.
         """
         async with self._one_turn:
             try:
                 async with transaction(self._pool) as conn:
-                    epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
-                    if epoch is not None:
-                        self.memory.enter(epoch)
-                    yield None if epoch is None else conn
+                    await self._enter(conn, wait=wait)
+                    yield conn
+            except RatedElsewhere:
+                raise
             except BaseException:
                 self.memory.forget()
                 raise
+
+    async def _enter(self, conn: Connection, *, wait: bool) -> None:
+        epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
+        if epoch is None:
+            raise RatedElsewhere
+        self.memory.enter(epoch)
 
     async def rate_all(self, conn: Connection) -> None:
         """Rate every committed batch inside a turn."""

@@ -105,19 +105,18 @@ class _Work:
 
     def layer(self, claims: list[Claim | None]) -> None:
         """Judge the samples under one claim of each label set, meter by meter."""
+        chosen = {index: claim for index, claim in enumerate(claims) if claim is not None}
         groups: dict[tuple[int, str, bool], list[int]] = {}
         ids = np.full(len(claims), -1, np.int64)
-        for index, claim in enumerate(claims):
-            if claim is not None:
-                ids[index] = claim.label_set_id
-                groups.setdefault((claim.version.id, claim.site, claim.fits), []).append(index)
+        for index, claim in chosen.items():
+            ids[index] = claim.label_set_id
+            groups.setdefault((claim.version.id, claim.site, claim.fits), []).append(index)
         members = np.full(len(claims), -1, np.int64)
         for number, indexes in enumerate(groups.values()):
             members[indexes] = number
         of_sample = members[self.push.key_index]
         for number, indexes in enumerate(groups.values()):
-            claim = claims[indexes[0]]
-            assert claim is not None
+            claim = chosen[indexes[0]]
             places = np.flatnonzero(
                 (of_sample == number)
                 & (self.times >= claim.from_ms)

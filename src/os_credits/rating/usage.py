@@ -46,8 +46,8 @@ class SampleColumns:
     fits: NDArray[np.bool_]
     flavor_ids: NDArray[np.int64]
 
-    def where(self, chosen: NDArray[np.bool_]) -> SampleColumns:
-        """Keep the chosen samples."""
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> SampleColumns:
+        """Keep the chosen samples, in the order chosen."""
         return SampleColumns(
             self.series_ids[chosen],
             self.times_ms[chosen],
@@ -125,7 +125,7 @@ def in_range(values: NDArray[np.float64], definition: MeterDefinition) -> NDArra
 
 
 def _gauge(samples: SampleColumns, definition: MeterDefinition, window_ms: int) -> UsageColumns:
-    """Level x time from each fitting sample to its next neighbour, split at the hours."""
+    """Bill level x time from each fitting sample to its next neighbour, split at the hours."""
     levels = steps_of(samples.values, definition)
     pairs = np.flatnonzero(
         (samples.series_ids[1:] == samples.series_ids[:-1]) & samples.fits[:-1] & (levels[:-1] > 0)
@@ -154,7 +154,7 @@ def _gauge(samples: SampleColumns, definition: MeterDefinition, window_ms: int) 
 
 
 def _counter(samples: SampleColumns, definition: MeterDefinition, window_ms: int) -> UsageColumns:
-    """What a running total grew by, spread over the time in which it grew.
+    """Find what a running total grew by, and spread it over the time in which it grew.
 
     Measured against the larger of the two values before, so that small dips, interleaved
     replicas and a single bad low value cost nothing.
@@ -166,7 +166,7 @@ def _counter(samples: SampleColumns, definition: MeterDefinition, window_ms: int
         grown = np.where(steps[later] >= before, steps[later] - before, steps[later])
     else:
         third = np.maximum(later - 2, 0)
-        has_two = (later >= 2) & (samples.series_ids[third] == samples.series_ids[later])
+        has_two = (later > 1) & (samples.series_ids[third] == samples.series_ids[later])
         before = np.where(has_two, np.maximum(before, steps[third]), before)
         grown = np.maximum(steps[later] - before, 0)
     ends = samples.times_ms[later]
@@ -216,7 +216,7 @@ def _delta(samples: SampleColumns, definition: MeterDefinition) -> UsageColumns:
 def _split_at_hours(
     starts: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> tuple[NDArray[np.intp], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Cut periods [start, end) at full hours: index of the period, hour, start and end of a part."""
+    """Cut periods [start, end) at full hours: index of period, hour, start and end of a part."""
     first = starts // HOUR_MS
     counts = (ends - 1) // HOUR_MS - first + 1
     index = np.repeat(np.arange(len(starts)), counts)

@@ -76,11 +76,10 @@ async def take_batches(conn: Connection, *, samples_max: int) -> BatchColumns | 
 
 async def count_batches(conn: Connection) -> tuple[int, int, datetime | None]:
     """Count waiting batches and their samples, and give the receipt of the oldest."""
-    row = await conn.fetchrow(
+    (row,) = await conn.fetch(
         "SELECT count(*) AS batches, coalesce(sum(sample_count), 0) AS samples, "
         "min(received_at) AS oldest FROM batch"
     )
-    assert row is not None
     return row["batches"], row["samples"], row["oldest"]
 
 

@@ -27,6 +27,12 @@ async def ensure_flavors(conn: Connection, names: Iterable[str]) -> dict[str, in
     return {row["name"]: row["id"] for row in rows}
 
 
+async def find_flavor(conn: Connection, name: str) -> int | None:
+    """Give the id of a flavor that was seen or priced before."""
+    flavor_id: int | None = await conn.fetchval("SELECT id FROM flavor WHERE name = $1", name)
+    return flavor_id
+
+
 async def list_flavors(conn: Connection) -> dict[int, str]:
     """Give all flavors that were ever seen or priced, by id."""
     rows = await conn.fetch("SELECT id, name FROM flavor")

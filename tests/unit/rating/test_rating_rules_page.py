@@ -63,7 +63,7 @@ def rated(meter: dict[str, Any], samples: list[Row]) -> set[tuple[str, ...]]:
     """Rate an example, its samples in random order, and write the result as the page does."""
     own, by_flavor = meter.pop("price", None), meter.pop("prices", {})
     definition = MeterDefinition(name="example", metric="example", project_id="p", **meter)
-    samples = random.Random(len(samples)).sample(samples, len(samples))  # noqa: S311
+    samples = random.Random(len(samples)).sample(samples, len(samples))
     flavors = sorted({sample["flavor"] for sample in samples})
     values = [STALE if s["value"] == "stale" else float(s["value"]) for s in samples]
     fits = [
@@ -87,7 +87,7 @@ def rated(meter: dict[str, Any], samples: list[Row]) -> set[tuple[str, ...]]:
         usage.quantities.tolist(), strict=True,
     ):  # fmt: skip
         quantities[hour, flavor, kind] += quantity
-    result = set()
+    result: set[tuple[str, ...]] = set()
     for (hour, flavor, kind), quantity in quantities.items():
         price = by_flavor.get(flavors[flavor], own)
         credits = ""
