@@ -125,10 +125,9 @@ def _say_what_to_do(url: str, key: str, env_file: Path, *, with_demo: bool) -> N
     print(f"""
 os_credits is ready on {url} (Ctrl-C stops it)
 
-  open     {url.replace("://", f"://me:{key}@")}/
-           (where a browser asks for it: any name, and the key as the password)
+  open     {url}/   user: demo, password: {key}
   the API  {url}/api/doc
-  try      curl -H 'Authorization: Bearer {key}' {url}/stats
+  try      curl -H 'Authorization: Bearer {key}' '{url}/cost_per_hour?flavor=m1.large'
   scripts  . {shlex.quote(str(env_file))}
 """)
     if with_demo:

@@ -64,10 +64,15 @@ def _postgresql(url: str) -> str:
     if not url.startswith(("postgresql://", "postgres://")):
         raise ValueError("must look like postgresql://user:password@host:5432/database")
     try:
-        urlsplit(url).port  # noqa: B018 - raises ValueError if it is none
+        parts = urlsplit(url)
+        is_quoted = parts.port != 0 and "@" not in parts.path
     except ValueError:
-        raise ValueError("must have a port from 1 to 65535, and a password that is quoted "
-                         "as URLs need it (% as %25, @ as %40, / as %2F)") from None  # fmt: skip
+        is_quoted = False
+    if not is_quoted:
+        raise ValueError(
+            "must have a port from 1 to 65535, and a password that is quoted as URLs need it: "
+            "% as %25, @ as %40, / as %2F"
+        )
     return url
 
 
@@ -264,14 +269,13 @@ def _sentence_of(error: ValidationError, origins: dict[str, str]) -> str:
 
 def _unknown(environment: dict[str, str | None]) -> list[str]:
     """Warn of variables that look like settings of ours and are none, as after a slip."""
-    fields = [f"{PREFIX}{name}" for name in Settings.model_fields]
-    files = [f"{PREFIX}{name}_file" for name in SECRETS]
-    known = {*fields, *files, *OTHER_VARIABLES, *GONE}
+    names = [*Settings.model_fields, *(f"{name}_file" for name in SECRETS)]
+    known = {*(f"{PREFIX}{name}" for name in names), *OTHER_VARIABLES, *GONE}
     warnings = []
     for name in sorted(environment):
         if name.startswith(PREFIX) and name not in known:
-            close = difflib.get_close_matches(name, [*fields, *files], n=1, cutoff=0.8)
-            hint = f", did you mean {close[0].upper()}?" if close else ""
+            close = difflib.get_close_matches(name.removeprefix(PREFIX), names, n=1, cutoff=0.7)
+            hint = f", did you mean {variable(close[0])}?" if close else ""
             warnings.append(f"{name.upper()} is no setting of os_credits{hint}")
     return warnings
 

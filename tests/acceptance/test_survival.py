@@ -22,6 +22,7 @@ DAY_MS = 86_400_000
 SENDERS = 4
 BODY_POINTS = 30
 AGAIN_POINTS = 10
+UNRULY = 0.3
 PAUSE_SECONDS = 0.02
 KILLS = 4
 CUTS_PER_LIFE = 2
@@ -33,8 +34,9 @@ RATING_SECONDS_MAX = 30
 class Sender:
     """A project's exporter and the Prometheus behind it: sends each body until it is taken.
 
-    A body holds new points and some old ones, in no order. With several services it goes to
-    all of them, each with an order of its own.
+    A body holds new points, in order or (unruly) in no order and together with some old ones.
+    Of two copies of the service each gets everything; of an unruly body first the half that the
+    other gets last, so that both work on one series with samples that the other does not have.
     """
 
     services: list[Service]
@@ -49,17 +51,25 @@ class Sender:
         points = points_of(self.project, start_ms, self.chance)
         while not stop.is_set() and len(self.acknowledged) < points_max:
             body = [next(points) for _ in range(BODY_POINTS)]
-            known = self.acknowledged
-            again = self.chance.sample(known, min(AGAIN_POINTS, len(known)))
-            await asyncio.gather(*(self._send(one, [*body, *again]) for one in self.services))
+            turns = [body]
+            if self.chance.random() < UNRULY:
+                again = self.chance.choices(self.acknowledged or body, k=AGAIN_POINTS)
+                turns = [self.chance.sample([*body[::2], *again], BODY_POINTS // 2 + AGAIN_POINTS)]
+                turns.append(body[1::2])
+            for turn in range(len(turns)):
+                await asyncio.gather(
+                    *(
+                        self._send(one, turns[(number + turn) % len(turns)])
+                        for number, one in enumerate(self.services)
+                    )
+                )
             self.acknowledged += body
             await asyncio.sleep(PAUSE_SECONDS)
 
     async def _send(self, service: Service, body: list[Point]) -> None:
-        shuffled = self.chance.sample(body, len(body))
         while True:
             with suppress(aiohttp.ClientError):
-                if await push(service, shuffled, self.chance) == 204:
+                if await push(service, body, self.chance) == 204:
                     return
             self.failures += 1
             await asyncio.sleep(PAUSE_SECONDS)
@@ -88,6 +98,8 @@ async def sending(
         await work
     finally:
         work.cancel()
+        with suppress(asyncio.CancelledError):
+            await work
 
 
 async def cut_connections(url: str) -> int:

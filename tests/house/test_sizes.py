@@ -1,11 +1,14 @@
 """Functions, lines and packages stay small enough to be read at once."""
 
 import ast
+import re
 
 from tests.house.source import nodes, parsed, place, python_files, service_files
 
 FUNCTION_LINES_MAX = 70
 COLUMNS_MAX = 100
+# What only tools read, at the end of a line.
+PRAGMA = re.compile(r"\s+# (type: ignore|noqa).*")
 
 
 def test_no_function_is_longer_than_seventy_lines() -> None:
@@ -25,7 +28,7 @@ def test_no_line_is_wider_than_a_hundred_columns() -> None:
         f"{place(path)}:{number}"
         for path in python_files()
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if len(line) > COLUMNS_MAX
+        if len(PRAGMA.sub("", line)) > COLUMNS_MAX
     ]
 
     assert wide == []

@@ -7,13 +7,18 @@ wire; unpacking has its own limit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from aiohttp import web
 
 from os_credits.errors import InvalidInput, TooLarge, Unavailable
+
+WORKED_ON_AT_ONCE_MAX = 2
+
+Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
@@ -47,6 +52,9 @@ class Bodies:
     timeout_seconds: float
     held_bytes: int = 0
     _reading: set[asyncio.Timeout] = field(default_factory=set)
+    _turns: asyncio.Semaphore = field(
+        default_factory=lambda: asyncio.Semaphore(WORKED_ON_AT_ONCE_MAX)
+    )
 
     @contextmanager
     def lease(self) -> Iterator[Lease]:
@@ -84,6 +92,19 @@ class Bodies:
         except (web.RequestPayloadError, ConnectionError):
             raise InvalidInput("the body ends too early, or its chunks are broken") from None
         return b"".join(pieces)
+
+    async def work_on(
+        self, body: bytes, work: Callable[..., Result], *more: object, inline_bytes_max: int
+    ) -> Result:
+        """Give `work(body, *more)`, done beside the event loop if the body is large.
+
+        Only a few large ones are worked on at once: they take much memory, and threads take
+        turns anyway.
+        """
+        if len(body) <= inline_bytes_max:
+            return work(body, *more)
+        async with self._turns:
+            return await asyncio.to_thread(work, body, *more)
 
     def give_up_reading(self) -> None:
         """Stop waiting for bodies that are not complete, as when the service stops."""

@@ -7,10 +7,8 @@ is answered 400 with the reasons; its good part is kept.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
 
 from aiohttp import web
 
@@ -30,11 +28,11 @@ from os_credits.decode import gzip, line_protocol, remote_write, snappy
 from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, UnsupportedMedia
 
-# Larger bodies are unpacked and decoded beside the event loop, so that others are answered.
-INLINE_BYTES_MAX = 256 * 1024
+# What takes longer than some milliseconds is done beside the event loop, so that others are
+# answered meanwhile: 16 KiB of gzip may unpack to 16 MiB.
+UNPACKED_INLINE_BYTES_MAX = 16 * 1024
+DECODED_INLINE_BYTES_MAX = 256 * 1024
 V2_PRECISIONS = ("", "ns", "us", "ms", "s")
-
-Result = TypeVar("Result")
 
 routes = Routes("Push")
 
@@ -158,13 +156,21 @@ async def _take_lines(
 async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
     """Read, unpack, decode and store one push; the memory it takes is counted all the while."""
     context = context_of(request)
-    with context.bodies.lease() as lease:
+    bodies = context.bodies
+    with bodies.lease() as lease:
         try:
-            body = await context.bodies.read(request, lease)
-            unpacked = await _beside(door.unpack, body, context.bodies.decoded_bytes_max)
+            body = await bodies.read(request, lease)
+            unpacked = await bodies.work_on(
+                body,
+                door.unpack,
+                bodies.decoded_bytes_max,
+                inline_bytes_max=UNPACKED_INLINE_BYTES_MAX,
+            )
             del body
             lease.hold(len(unpacked))
-            push = await _beside(door.decode, unpacked)
+            push = await bodies.work_on(
+                unpacked, door.decode, inline_bytes_max=DECODED_INLINE_BYTES_MAX
+            )
         except InvalidInput as error:
             context.stats.note_refused("body", Rejected("body", str(error), 0))
             raise
@@ -176,12 +182,6 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
             deltas_allowed=door.takes_deltas,
         )
     return push, outcome_of(push, receipt)
-
-
-async def _beside(work: Callable[..., Result], body: bytes, *arguments: int) -> Result:
-    if len(body) <= INLINE_BYTES_MAX:
-        return work(body, *arguments)
-    return await asyncio.to_thread(work, body, *arguments)
 
 
 def _encoding(request: web.Request) -> str:

@@ -10,7 +10,8 @@ from os_credits.domain.sample import Push, Rejected
 from os_credits.errors import TooLarge
 
 # No honest sender comes near (Prometheus sends 2,000 samples at once, Telegraf 1,000 points), but
-# a megabyte of gzip can hold so many tiny points that reading them would take minutes.
+# a megabyte of gzip can hold so many tiny points that reading them would take minutes. A piece is a
+# line, a field, a series, a sample, a histogram or an exemplar.
 PIECES_MAX = 250_000
 
 # In remote write 2.0 a thousand series may all refer to one label of a megabyte.
@@ -26,6 +27,7 @@ class Columns:
         "key_bytes",
         "key_index",
         "key_numbers",
+        "piece_count",
         "positions",
         "rejected",
         "times_ms",
@@ -38,6 +40,7 @@ class Columns:
         self.unit = unit
         self.key_numbers: dict[bytes, int] = {}
         self.key_bytes = 0
+        self.piece_count = 0
         self.key_index: list[int] = []
         self.times_ms: list[int] = []
         self.values: list[float] = []
@@ -46,6 +49,12 @@ class Columns:
         self.rejected: list[Rejected] = []
         self.histograms_written = 0
         self.exemplars_written = 0
+
+    def take_up(self, piece_count: int) -> None:
+        """Count pieces before they are read; raises TooLarge beyond `PIECES_MAX`."""
+        self.piece_count += piece_count
+        if self.piece_count > PIECES_MAX:
+            raise too_many_pieces()
 
     def key_number(self, key: bytes) -> int:
         """Give `key` its number: the one it has, or the next."""
@@ -59,8 +68,6 @@ class Columns:
 
     def add(self, key: bytes, time_ms: int | None, value: float, position: int) -> None:
         """Append one sample; `time_ms` is None where the sender gave no time."""
-        if len(self.times_ms) >= PIECES_MAX:
-            raise too_many_pieces()
         if time_ms is None:
             self.untimed.append(len(self.times_ms))
             time_ms = 0
@@ -71,8 +78,6 @@ class Columns:
 
     def reject(self, position: int, reason: str, sample_count: int = 1) -> None:
         """Note that the piece at `position` is refused, and why."""
-        if len(self.rejected) >= PIECES_MAX:
-            raise too_many_pieces()
         self.rejected.append(Rejected(f"{self.unit} {position}", reason, sample_count))
 
     def push(self) -> Push:
@@ -94,5 +99,5 @@ class Columns:
 
 
 def too_many_pieces() -> TooLarge:
-    """Give the refusal of a body that holds more samples, series or lines than one may."""
+    """Give the refusal of a body that holds more pieces than one may."""
     return TooLarge(f"more than {PIECES_MAX} samples, series or lines in one body")

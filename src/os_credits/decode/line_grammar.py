@@ -31,8 +31,8 @@ FIELD = re.compile(rb"(" + _KEY + rb")=(" + _STRING + rb"|" + _SCALAR + rb")", r
 # Spaces and comments; also what ends a body without a newline.
 BLANK_LINE = re.compile(rb"\x20*+(?:\#[^\n]*+)?+" + _END)
 
-# Any number of them at once: a bomb may hold millions.
-BLANK_LINES = re.compile(rb"(?:\x20*+(?:\#[^\n]*+)?+\r?+\n)++")
+# Many of them at once, since a bomb may hold millions; not all, since a match lets no thread in.
+BLANK_LINES = re.compile(rb"(?:\x20*+(?:\#[^\n]*+)?+\r?+\n){1,65536}+")
 
 # One point: its series (measurement and tags), its fields, and whatever stands for its time.
 POINT = re.compile(

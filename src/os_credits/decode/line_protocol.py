@@ -22,6 +22,9 @@ from os_credits.errors import InvalidInput, TooLarge
 
 __all__ = ["decode", "labels_of"]
 
+# Far more than any sender writes, and little enough to take apart.
+POINT_BYTES_MAX = 1024 * 1024
+
 
 def decode(body: bytes, precision: str) -> Push:
     """Read all points of `body`, whose times are in units of `precision`."""
@@ -50,6 +53,10 @@ class _PointReader:
         point = POINT.match(self._body, start)
         if point is None:
             return self._read_no_point(start, line)
+        self.columns.take_up(1)
+        if point.end() - start > POINT_BYTES_MAX:
+            self.columns.reject(line, f"longer than {POINT_BYTES_MAX} bytes")
+            return point.end()
         try:
             self._read_point(point[0], point[1], point[2], point[3], line)
         except TooLarge:
@@ -62,6 +69,7 @@ class _PointReader:
         blank = BLANK_LINES.match(self._body, start) or BLANK_LINE.match(self._body, start)
         if blank is not None:
             return blank.end()
+        self.columns.take_up(1)
         self.columns.reject(line, syntax_fault(self._body, start))
         newline = self._body.find(b"\n", start)
         return len(self._body) if newline < 0 else newline + 1
@@ -76,7 +84,9 @@ class _PointReader:
         written_time = (written_time or b"").removesuffix(b"\r").rstrip(b" ")
         time = time_ms(written_time, self._nanoseconds) if written_time else None
         key_start = b"".join((KEY_MARK, series, b" "))
-        for name, value in _numbers(fields).items():
+        numbers = _numbers(fields)
+        self.columns.take_up(len(numbers))
+        for name, value in numbers.items():
             self.columns.add(key_start + name, time, value, line)
 
     def _series_fault(self, series: bytes) -> str | None:

@@ -33,6 +33,9 @@ from os_credits.errors import InvalidInput, TooLarge
 
 __all__ = ["decode_v1", "decode_v2", "labels_of", "labels_of_v1", "labels_of_v2"]
 
+# Room for some 400,000 samples; parsed, the densest of this size still fit into memory.
+SERIES_BYTES_MAX = 8 * 1024 * 1024
+
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
@@ -104,7 +107,11 @@ def _parsed_columns_v1(all_series: Iterable[bytes]) -> Columns:
 
 
 def _add_series_v1(columns: Columns, position: int, body: bytes) -> None:
+    if len(body) > SERIES_BYTES_MAX:
+        columns.reject(position, f"longer than {SERIES_BYTES_MAX} bytes")
+        return
     series = _parsed(proto.TimeSeries, body)
+    columns.take_up(len(series.samples) + len(series.histograms) + len(series.exemplars))
     exemplars = [
         [(label.name, label.value) for label in exemplar.labels] for exemplar in series.exemplars
     ]
@@ -123,6 +130,7 @@ def _add_series_v2(
     symbols: Sequence[bytes],
     framed_symbols: Sequence[bytes],
 ) -> None:
+    columns.take_up(len(series.samples) + len(series.histograms) + len(series.exemplars))
     key = key_v2(framed_symbols, series.labels_refs)
     if series.HasField("metadata"):
         _check_metadata(series.metadata, len(symbols))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from google.protobuf.message import DecodeError
 
@@ -18,6 +18,7 @@ _LABEL_TAG = bytes([LABEL_TAG])
 
 # References make labels out of nothing: a symbol of a megabyte may be meant a thousand times.
 LABELS_BYTES_MAX = 1024 * 1024
+LABELS_MAX = 1000
 
 # In front of every 2.0 key, so that it is never mistaken for one of another form.
 KEY_MARK_V2 = b"\0"
@@ -44,8 +45,9 @@ def label_block_end(series: bytes) -> int:
     return end
 
 
-def key_v1(labels: Iterable[bytes]) -> bytes:
+def key_v1(labels: Sequence[bytes]) -> bytes:
     """Build the key of the labels that the parser cut out of a 1.0 time series."""
+    _check_count(len(labels))
     return b"".join([_LABEL_TAG + framed(label) for label in labels])
 
 
@@ -99,6 +101,7 @@ def _symbols(key: bytes) -> list[bytes]:
 def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[bytes]:
     if len(references) % 2:
         raise InvalidLabels("odd number of references to the symbol table")
+    _check_count(len(references) // 2)
     try:
         # The slice is a plain list, which is read three times as fast as protobuf's own.
         texts = list(map(symbols.__getitem__, references[:]))
@@ -107,3 +110,8 @@ def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[byte
     if sum(map(len, texts)) > LABELS_BYTES_MAX:
         raise InvalidLabels(f"more than {LABELS_BYTES_MAX} bytes of labels")
     return texts
+
+
+def _check_count(label_count: int) -> None:
+    if label_count > LABELS_MAX:
+        raise InvalidLabels(f"more than {LABELS_MAX} labels")

@@ -1,0 +1,167 @@
+"""What `make` runs before there is a virtual environment or a database to test it with."""
+
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from psycopg import connect
+
+from scripts import children, databases, demo_env, known, places, ports
+from scripts.apt_sources import Archive, archives_of, source_stanzas
+
+STANZAS = """\
+# The archives of the system
+Types: deb deb-src
+URIs: mirror://one/debian mirror://two/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /usr/share/keyrings/archive.gpg
+
+Types: deb
+URIs: mirror://one/security
+Suites: bookworm-security
+Components: main
+
+Types: deb
+URIs: mirror://inline/debian
+Suites: bookworm
+Components: main
+Signed-By:
+ -----BEGIN PGP PUBLIC KEY BLOCK-----
+ .
+ abc
+
+Enabled: no
+Types: deb
+URIs: mirror://switched-off/debian
+Suites: bookworm
+"""
+LINES = """\
+# deb mirror://commented/debian bookworm main
+deb mirror://plain/debian bookworm main contrib
+deb [arch=amd64 signed-by=/etc/key.gpg] mirror://signed/debian bookworm main
+deb mirror://plain/debian bookworm-updates main
+deb-src mirror://sources/debian bookworm main
+"""
+
+
+@pytest.fixture
+def etc_apt(tmp_path: Path) -> Path:
+    (tmp_path / "sources.list.d").mkdir()
+    return tmp_path
+
+
+def test_stanzas_give_the_archives_of_the_running_release(etc_apt: Path) -> None:
+    (etc_apt / "sources.list.d" / "debian.sources").write_text(STANZAS)
+
+    archives = archives_of("bookworm", etc_apt)
+
+    assert [
+        "mirror://one/debian",
+        "mirror://two/debian",
+        "mirror://inline/debian",
+    ] == [archive.uri for archive in archives]
+    assert archives[0].signed_by == "/usr/share/keyrings/archive.gpg"
+
+
+def test_a_key_written_into_the_stanza_is_handed_on(etc_apt: Path) -> None:
+    (etc_apt / "sources.list.d" / "debian.sources").write_text(STANZAS)
+
+    text = source_stanzas(archives_of("bookworm", etc_apt)[2:], "trixie")
+
+    assert text.endswith("Signed-By: \n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n")
+
+
+def test_one_line_entries_give_the_archives_of_the_running_release(etc_apt: Path) -> None:
+    (etc_apt / "sources.list").write_text(LINES)
+    (etc_apt / "sources.list.d" / "other.list.disabled").write_text(LINES)
+
+    assert [
+        Archive("mirror://plain/debian", None),
+        Archive("mirror://signed/debian", "/etc/key.gpg"),
+    ] == archives_of("bookworm", etc_apt)
+
+
+def test_sources_of_the_next_release_come_from_the_same_archives() -> None:
+    expected = """\
+Types: deb-src
+URIs: mirror://plain/debian
+Suites: trixie
+Components: main
+Signed-By: /newer.gpg
+"""
+
+    assert expected == source_stanzas(
+        [Archive("mirror://plain/debian", "/older.gpg")], "trixie", Path("/newer.gpg")
+    )
+
+
+def test_demo_env_can_be_sourced_and_is_its_owners_only(tmp_path: Path) -> None:
+    file = demo_env.EnvFile(tmp_path, "http://127.0.0.1:8080", "postgresql://u:p'$@h/d?a=1&b=2")
+
+    file.write("the key")
+
+    names = "$OS_CREDITS_URL|$OS_CREDITS_KEY|$OS_CREDITS_DATABASE_URL"
+    printed = subprocess.run(
+        ["sh", "-c", f'. {file.path}; printf %s "{names}"'],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert printed == "http://127.0.0.1:8080|the key|postgresql://u:p'$@h/d?a=1&b=2"
+    assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
+    assert demo_env.key_of(tmp_path) == "the key"
+
+
+def test_a_folder_takes_its_place_only_when_it_is_complete(tmp_path: Path) -> None:
+    target = tmp_path / "server"
+    with pytest.raises(KeyboardInterrupt), places.made_whole(target):
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+    with places.made_whole(target) as folder:
+        (folder / "all").touch()
+
+    assert [target / "all"] == list(target.iterdir())
+
+
+def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+    port = ports.free_port()
+    assert ports.is_free(port)
+
+    with socket.create_server((ports.LOOPBACK, port)):
+        assert not ports.is_free(port)
+
+
+def test_a_child_that_does_not_stop_is_killed() -> None:
+    child = children.start_child(["sh", "-c", "trap '' TERM; while :; do sleep 0.1; done"])
+
+    assert children.stop_child(child, signal.SIGTERM, seconds_max=1) < 0
+
+
+def test_the_simulated_cloud_comes_only_to_a_database_that_it_found_new(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    def look(*, demo: bool) -> bool:
+        return known.Known(tmp_path, empty_database_url, is_private=False, demo=demo).with_demo
+
+    assert not look(demo=False)
+    assert look(demo=True)
+    with connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE sample (id int)")
+
+    assert look(demo=True)
+    assert not look(demo=False)
+    assert not databases.is_new(empty_database_url)
+
+
+def test_the_simulated_cloud_keeps_away_from_usage_that_is_not_its_own(
+    tmp_path: Path, empty_database_url: str
+) -> None:
+    with connect(empty_database_url) as connection:
+        connection.execute("CREATE TABLE sample (id int)")
+
+    assert not known.Known(tmp_path, empty_database_url, is_private=False, demo=True).with_demo
