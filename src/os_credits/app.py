@@ -61,6 +61,7 @@ from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
+from os_credits.notify.thresholds import checked_percents
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
@@ -160,6 +161,7 @@ async def _opened(
     )
     context = _context(settings, pool, meter_file)
     app[CONTEXT] = context
+    _warn_of_open_doors(settings)
     pages.set_up(
         app,
         pages.Desk(pool, access_of, may_read, settings.precision, settings.notice_percents),
@@ -179,6 +181,17 @@ async def _opened(
                 await starting
         await context.clock.stop()
         await _close(pool)
+
+
+def _warn_of_open_doors(settings: Settings) -> None:
+    for what, networks in (
+        ("reading", settings.open_read_networks),
+        ("ingest", settings.open_ingest_networks),
+        ("the de.NBI portal's reads and /metrics", settings.open_compat_networks),
+    ):
+        if networks:
+            names = ", ".join(map(str, networks))
+            log.warning("open without a key", action="start", what=what, networks=names)
 
 
 async def _close(pool: Pool) -> None:
@@ -247,17 +260,25 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
 def _jobs(
     settings: Settings, pool: Pool, stats: Stats, registry: Registry, window: AcceptanceWindow
 ) -> list[Job]:
-    """List what this copy does by itself; nothing where it only serves."""
-    if settings.endpoints_only:
-        return []
-    rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
-    grace = timedelta(seconds=settings.grace_period_seconds)
+    """List what this copy does by itself; where it only serves, it learns of changed meters."""
 
     async def refresh() -> int:
         await registry.refresh(pool)
         return 0
 
-    jobs = [
+    jobs = [Job("refresh", REFRESH_SECONDS, refresh)]
+    if settings.endpoints_only:
+        return jobs
+    letterhead = Letterhead(
+        sender=settings.mail_from,
+        copies=tuple(settings.mail_cc),
+        public_url=settings.public_url,
+        precision=settings.precision,
+    )
+    percents = checked_percents(settings.notice_percents)
+    rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
+    grace = timedelta(seconds=settings.grace_period_seconds)
+    jobs += [
         Job("rate", settings.rate_interval_seconds, rater.run, again_if_busy=True),
         Job(
             "book",
@@ -267,20 +288,18 @@ def _jobs(
         Job(
             "notice",
             settings.notice_interval_seconds,
-            lambda: notice.check(
-                pool,
-                settings.notice_percents,
-                message_id_domain=settings.mail_from.rpartition("@")[2].rstrip("> "),
-            ),
+            lambda: notice.check(pool, percents, message_id_domain=letterhead.domain),
         ),
-        Job("refresh", REFRESH_SECONDS, refresh),
     ]
     if settings.mail_host:
-        jobs.append(Job("deliver", settings.deliver_interval_seconds, _deliverer(settings, pool)))
+        run = _deliverer(settings, pool, letterhead)
+        jobs.append(Job("deliver", settings.deliver_interval_seconds, run))
     return jobs
 
 
-def _deliverer(settings: Settings, pool: Pool) -> Callable[[], Awaitable[int]]:
+def _deliverer(
+    settings: Settings, pool: Pool, letterhead: Letterhead
+) -> Callable[[], Awaitable[int]]:
     mailer = SmtpMailer(
         host=settings.mail_host,
         port=settings.mail_port,
@@ -288,12 +307,6 @@ def _deliverer(settings: Settings, pool: Pool) -> Callable[[], Awaitable[int]]:
         user=settings.mail_user,
         password=settings.mail_password.get_secret_value(),
         timeout_seconds=settings.mail_timeout_seconds,
-    )
-    letterhead = Letterhead(
-        sender=settings.mail_from,
-        copies=tuple(settings.mail_cc),
-        public_url=settings.public_url,
-        precision=settings.precision,
     )
 
     async def run() -> int:

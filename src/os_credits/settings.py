@@ -162,7 +162,7 @@ class Settings(BaseSettings):
     mail_from: str = "os_credits@localhost"
     mail_cc: Names = []
     mail_timeout_seconds: Seconds = 30
-    mail_attempts_max: Count = 20
+    mail_attempts_max: Count = 100
 
     # Logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -322,10 +322,12 @@ def test_a_meter_file_is_checked_without_a_database(tmp_path: Path) -> None:
 def test_a_meter_file_is_loaded_once(program: Program) -> None:
     first = program("meter", "load", str(BUILT_IN_METERS)).stdout
     second = program("meter", "load", str(BUILT_IN_METERS)).stdout
+    third = program.json("meter", "load", str(BUILT_IN_METERS))
     listed = program.json("meter", "list")["meters"]
 
     assert f"{VCPU} is new\n" in first
     assert second == "no meter changes\n0 prices seeded\n"
+    assert third == {"new_meters": [], "new_versions": {}, "seeded_prices": 0}
     assert {(one["name"], one["credits_per_unit"]) for one in listed} >= {(VCPU, "1")}
     assert VCPU in program("meter", "list").stdout
 

@@ -5,7 +5,6 @@ import json
 import logging
 from typing import Any
 
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.acceptance.conftest import Service
@@ -148,14 +147,14 @@ async def test_a_log_configuration_that_could_run_code_is_refused_and_changes_no
     assert (await ask(service, "GET", "/logconfig", key="admin"))[2] == before
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[]", b"null", b'"DEBUG"', b"\xff"])
-async def test_a_body_that_is_no_object_is_400(service: Service, body: bytes) -> None:
+async def test_a_body_that_is_no_object_is_400(service: Service) -> None:
     headers = {"Content-Type": "application/json"}
-    status, _, answer = await ask(
-        service, "POST", "/logconfig", key="admin", data=body, headers=headers
-    )
+    for body in (b"", b"{", b"[]", b"null", b'"DEBUG"', b"\xff"):
+        status, _, answer = await ask(
+            service, "POST", "/logconfig", key="admin", data=body, headers=headers
+        )
 
-    assert (status, answer["error"]) == (400, "invalid")
+        assert (status, answer["error"]) == (400, "invalid"), body
 
 
 async def test_health_is_open_and_says_yes(service: Service) -> None:

@@ -20,13 +20,13 @@ from tests.acceptance.traffic import Point, charges_of, points_of, push
 SEED = int(os.environ.get("SURVIVAL_SEED", "1906"))
 DAY_MS = 86_400_000
 SENDERS = 4
-BODY_POINTS = 30
-AGAIN_POINTS = 10
-UNRULY = 0.3
+BODY_POINTS = 60
+AGAIN_POINTS = 20
 PAUSE_SECONDS = 0.02
+RETRY_SECONDS = 0.1
 KILLS = 4
 CUTS_PER_LIFE = 2
-LIFE_SECONDS = (1.0, 2.5)
+LIFE_SECONDS = (0.8, 2.0)
 RATING_SECONDS_MAX = 30
 
 
@@ -34,9 +34,9 @@ RATING_SECONDS_MAX = 30
 class Sender:
     """A project's exporter and the Prometheus behind it: sends each body until it is taken.
 
-    A body holds new points, in order or (unruly) in no order and together with some old ones.
-    Of two copies of the service each gets everything; of an unruly body first the half that the
-    other gets last, so that both work on one series with samples that the other does not have.
+    A body holds new points, in order, for all copies of the service or for one of them; or it
+    is unruly: in no order, with some old points, and each copy gets first the half that another
+    gets last, so that they work on one series with samples that the others do not have.
     """
 
     services: list[Service]
@@ -51,20 +51,25 @@ class Sender:
         points = points_of(self.project, start_ms, self.chance)
         while not stop.is_set() and len(self.acknowledged) < points_max:
             body = [next(points) for _ in range(BODY_POINTS)]
-            turns = [body]
-            if self.chance.random() < UNRULY:
-                again = self.chance.choices(self.acknowledged or body, k=AGAIN_POINTS)
-                turns = [self.chance.sample([*body[::2], *again], BODY_POINTS // 2 + AGAIN_POINTS)]
-                turns.append(body[1::2])
-            for turn in range(len(turns)):
-                await asyncio.gather(
-                    *(
-                        self._send(one, turns[(number + turn) % len(turns)])
-                        for number, one in enumerate(self.services)
-                    )
-                )
+            for turn in self._turns(body):
+                await asyncio.gather(*(self._send(*one) for one in turn))
             self.acknowledged += body
             await asyncio.sleep(PAUSE_SECONDS)
+
+    def _turns(self, body: list[Point]) -> list[list[tuple[Service, list[Point]]]]:
+        """Say which copy gets what, at first and after that."""
+        match self.chance.choices(["all", "one", "unruly"], [4, 3, 3]):
+            case ["all"]:
+                return [[(one, body) for one in self.services]]
+            case ["one"]:
+                return [[(self.chance.choice(self.services), body)]]
+        again = self.chance.choices(self.acknowledged or body, k=AGAIN_POINTS)
+        first = [*body[::2], *again]
+        halves = [self.chance.sample(first, len(first)), body[1::2]]
+        return [
+            [(one, halves[(number + turn) % 2]) for number, one in enumerate(self.services)]
+            for turn in range(2)
+        ]
 
     async def _send(self, service: Service, body: list[Point]) -> None:
         while True:
@@ -72,7 +77,7 @@ class Sender:
                 if await push(service, body, self.chance) == 204:
                     return
             self.failures += 1
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 def senders_to(*services: Service) -> list[Sender]:
@@ -168,7 +173,7 @@ async def test_two_copies_under_the_same_traffic_bill_as_one(
         own_process(database_url, tmp_path, **BOOK_AT_ONCE) as (_, other),
     ):
         senders = senders_to(one, other)
-        async with sending(senders, points_max=900) as work:
+        async with sending(senders, points_max=2000) as work:
             await asyncio.sleep(chance.uniform(*LIFE_SECONDS))
             process.kill()
             await process.start()

@@ -172,7 +172,8 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
                 unpacked, door.decode, inline_bytes_max=DECODED_INLINE_BYTES_MAX
             )
         except InvalidInput as error:
-            context.stats.note_refused("body", Rejected("body", str(error), 0))
+            # Nobody knows how many samples it would have held: the body counts as one.
+            context.stats.note_refused("body", Rejected("body", str(error)))
             raise
         receipt = await context.ingest.accept(
             push,

@@ -53,7 +53,9 @@ async def body_of(request: web.Request, model: Any, *, any_type: bool = False) -
     Without `any_type` the content type must be JSON, which no form of a foreign page can send.
     """
     if not any_type and not request.content_type.endswith(("/json", "+json")):
-        raise UnsupportedMedia("send Content-Type: application/json", where="Content-Type")
+        raise UnsupportedMedia("send application/json", where="Content-Type")
+    if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
+        raise UnsupportedMedia("send the body as it is", where="Content-Encoding")
     bodies = context_of(request).bodies
     with bodies.lease() as lease:
         body = await bodies.read(request, lease)

@@ -172,10 +172,12 @@ def register(application: web.Application, groups: Iterable[Routes]) -> None:
     """Add all declared routes to the router, and keep their declarations for later."""
     declared = tuple(route for group in groups for route in group)
     for route in declared:
+        # Without a pattern of its own a part would end at a brace, which names may hold.
+        path = re.sub(r"{(\w+)}", r"{\1:[^/]+}", route.path)
         if route.method == "GET":
-            application.router.add_get(route.path, route.handler)
+            application.router.add_get(path, route.handler)
         else:
-            application.router.add_route(route.method, route.path, route.handler)
+            application.router.add_route(route.method, path, route.handler)
     application[ALL_ROUTES] = declared
     application[_ROUTE] = {(route.method, route.path): route for route in declared}
 

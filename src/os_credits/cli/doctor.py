@@ -109,6 +109,7 @@ async def _database(settings: Settings) -> list[Finding]:
                     conn,
                     allow_unsafe=settings.allow_unsafe_database,
                     ahead_seconds_max=settings.acceptance_ahead_seconds,
+                    sends_mail=bool(settings.mail_host),
                 )
         finally:
             await pool.close()

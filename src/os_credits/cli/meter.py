@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import BaseModel, ConfigDict
 
 from os_credits.api.prices import read_price_table
 from os_credits.api.shapes import MeterList, MeterShape
@@ -24,6 +26,16 @@ commands = typer.Typer(
 File = Annotated[
     Path, typer.Argument(help="A meter file (TOML).", metavar="FILE", show_default=False)
 ]
+
+
+class LoadShape(BaseModel):
+    """What loading a meter file did; `new_versions` says from when each changed meter holds."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    new_meters: tuple[str, ...]
+    new_versions: dict[str, datetime]
+    seeded_prices: int
 
 
 @commands.command("list", epilog=examples("os-credits meter list", "os-credits meter list --json"))
@@ -102,7 +114,7 @@ def _describe(content: MeterFile) -> None:
         "OS_CREDITS_METER_FILE=my-meters.toml os-credits serve",
     )
 )
-def load(file: File) -> None:
+def load(file: File, as_json: Json = False) -> None:
     """Bring the database's meters up to a file, as the service does at start with its own.
 
     New meters hold at once, changed ones from a coming full hour on; prices are seeded where
@@ -111,6 +123,9 @@ def load(file: File) -> None:
     """
     content = read_meter_file(file)
     result = with_database(lambda pool, _: load_meters(pool, content))
+    if as_json:
+        print_json(LoadShape.model_validate(result))
+        return
     for name in result.new_meters:
         say(f"{name} is new")
     for name, start in result.new_versions.items():

@@ -52,9 +52,13 @@ class Finding:
 
 
 async def diagnose(
-    conn: Connection, *, allow_unsafe: bool, ahead_seconds_max: float
+    conn: Connection, *, allow_unsafe: bool, ahead_seconds_max: float, sends_mail: bool
 ) -> list[Finding]:
-    """Check the server, the schema and, if that is there, what the tables tell."""
+    """Check the server, the schema and, if that is there, what the tables tell.
+
+    `allow_unsafe` and `ahead_seconds_max` are the service's settings, `sends_mail` says whether
+    it has a mail server.
+    """
     durability = await server.read_durability(conn)
     schema = judge_schema(await server.read_revision(conn))
     findings = [
@@ -74,7 +78,7 @@ async def diagnose(
         judge_shared_series(await diagnosis.list_shared_series(conn)),
         judge_unpriced(await usage.list_unpriced(conn)),
         judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
-        judge_mails(await mails.count_mails(conn)),
+        judge_mails(await mails.count_mails(conn), sends_mail=sends_mail),
     ]
 
 
@@ -237,11 +241,14 @@ def judge_queue(
     return Finding("queue", State.WARNING, found, advice)
 
 
-def judge_mails(counts: Mapping[MailState, int]) -> Finding:
+def judge_mails(counts: Mapping[MailState, int], *, sends_mail: bool) -> Finding:
     """Judge what became of the mails so far."""
     waiting, refused = counts[MailState.PENDING], counts[MailState.REFUSED]
     found = f"{counts[MailState.SENT]} sent, {waiting} waiting, {refused} refused"
     if refused:
         advice = "look at the owners' addresses: os-credits project owner list"
+        return Finding("mails", State.WARNING, found, advice)
+    if waiting and not sends_mail:
+        advice = "OS_CREDITS_MAIL_HOST is blank: name a mail server, or nobody hears of them"
         return Finding("mails", State.WARNING, found, advice)
     return Finding("mails", State.OK, found)

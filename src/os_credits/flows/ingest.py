@@ -65,7 +65,7 @@ class Ingest:
         `door` names the form of the push's label keys, which `labels_of` reads. Raises
         Unavailable when the database cannot take it; nothing is stored then.
         """
-        known = await self._registry.resolve(self._pool, door, push.keys, labels_of)
+        known = await self._registry.resolve(self._pool, door, push.keys, labels_of, access)
         async with transaction(self._pool) as conn:
             now_ms = to_ms(await batches.read_now(conn))
             under = Circumstances(now_ms, self._window, access, deltas_allowed)

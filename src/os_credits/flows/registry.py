@@ -20,20 +20,24 @@ from os_credits.store.pool import Pool, transaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
     from os_credits.domain.sample import Labels
 
 METRIC_NAME = "__name__"
 FAR_FUTURE_MS = 2**62
+# In the place of an id, where a key may not feed what its label set names: nothing is stored.
+NOT_STORED = -1
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of what one label set may be, and of how many are remembered."""
+    """Bounds of what one label set may be, and of how many (and how long ones) are remembered."""
 
     label_count_max: int
     label_bytes_max: int
     label_sets_cached_max: int
+    label_set_bytes_cached_max: int = 512 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,10 @@ class _Wanted:
     flavor: str
     fits: bool
     labels: Labels
+
+    def is_fed_by(self, access: Access) -> bool:
+        """Tell whether samples of this label set may be handed in by this access."""
+        return access.may_feed(self.project.site, self.version.definition.name)
 
     @property
     def series_key(self) -> bytes:
@@ -68,6 +76,7 @@ class Registry:
         """Start with nothing known."""
         self._limits = limits
         self._known: dict[tuple[str, bytes], KnownLabelSet] = {}
+        self._known_bytes = 0
         self._versions: dict[str, list[MeterVersion]] | None = None
 
     def __len__(self) -> int:
@@ -76,7 +85,7 @@ class Registry:
 
     def forget(self) -> None:
         """Forget everything, as after a change of the meters."""
-        self._known.clear()
+        self._clear()
         self._versions = None
 
     async def refresh(self, pool: Pool) -> None:
@@ -87,27 +96,57 @@ class Registry:
         for version in versions:
             by_metric.setdefault(version.definition.metric, []).append(version)
         if by_metric != self._versions:
-            self._known.clear()
+            self._clear()
             self._versions = by_metric
 
     async def resolve(
-        self, pool: Pool, door: str, keys: list[bytes], labels_of: Callable[[bytes], Labels]
+        self,
+        pool: Pool,
+        door: str,
+        keys: list[bytes],
+        labels_of: Callable[[bytes], Labels],
+        access: Access,
     ) -> list[KnownLabelSet]:
-        """Give what is known of each key, learning the ones seen for the first time."""
+        """Give what is known of each key, learning the ones seen for the first time.
+
+        What `access` may not feed is not stored, so that no refused sample makes a project.
+        """
         if self._versions is None:
             await self.refresh(pool)
         found = [self._known.get((door, key)) for key in keys]
         new = [key for key, known in zip(keys, found, strict=True) if known is None]
         if new:
-            learned = await self._learn(pool, new, labels_of)
-            if len(self._known) + len(learned) > self._limits.label_sets_cached_max:
-                self._known.clear()
-            self._known.update(((door, key), known) for key, known in learned.items())
+            learned = await self._learn(pool, new, labels_of, access)
+            self._remember(door, learned)
             found = [known or learned[key] for key, known in zip(keys, found, strict=True)]
         return [known for known in found if known is not None]
 
+    def _clear(self) -> None:
+        self._known.clear()
+        self._known_bytes = 0
+
+    def _remember(self, door: str, learned: dict[bytes, KnownLabelSet]) -> None:
+        """Keep what holds for every sender; start anew when that would become too much."""
+        lasting = {
+            (door, key): known
+            for key, known in learned.items()
+            if all(claim.label_set_id != NOT_STORED for claim in known.claims)
+        }
+        length = sum(len(key) for _, key in lasting)
+        if (
+            len(self._known) + len(lasting) > self._limits.label_sets_cached_max
+            or self._known_bytes + length > self._limits.label_set_bytes_cached_max
+        ):
+            self._clear()
+        self._known.update(lasting)
+        self._known_bytes += length
+
     async def _learn(
-        self, pool: Pool, keys: list[bytes], labels_of: Callable[[bytes], Labels]
+        self,
+        pool: Pool,
+        keys: list[bytes],
+        labels_of: Callable[[bytes], Labels],
+        access: Access,
     ) -> dict[bytes, KnownLabelSet]:
         learned: dict[bytes, KnownLabelSet] = {}
         wanted: dict[bytes, list[_Wanted]] = {}
@@ -120,13 +159,13 @@ class Registry:
             learned[key] = KnownLabelSet(metric=metric)
             if claims:
                 wanted[key] = claims
-        if wanted:
-            ids = await _store(pool, [one for claims in wanted.values() for one in claims])
-            for key, claims in wanted.items():
-                learned[key] = KnownLabelSet(
-                    metric=learned[key].metric,
-                    claims=tuple(_claim(one, ids) for one in claims),
-                )
+        allowed = [one for claims in wanted.values() for one in claims if one.is_fed_by(access)]
+        ids = await _store(pool, allowed) if allowed else {}
+        for key, claims in wanted.items():
+            learned[key] = KnownLabelSet(
+                metric=learned[key].metric,
+                claims=tuple(_claim(one, ids) for one in claims),
+            )
         return learned
 
     def _read(self, labels: Labels) -> tuple[str, list[_Wanted]]:
@@ -184,7 +223,7 @@ def _claim(wanted: _Wanted, ids: dict[tuple[int, bytes], int]) -> Claim:
     version = wanted.version
     until = version.valid_until
     return Claim(
-        label_set_id=ids[version.id, wanted.label_set_key],
+        label_set_id=ids.get((version.id, wanted.label_set_key), NOT_STORED),
         version=version,
         site=wanted.project.site,
         fits=wanted.fits,

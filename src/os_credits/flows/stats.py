@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from os_credits.domain.sample import Rejected
 
 UNKNOWN_METRICS_MAX = 500
+UNKNOWN_METRIC_LENGTH_MAX = 200
 EXAMPLES_MAX = 20
 OTHERS = "(others)"
 
@@ -42,6 +43,7 @@ class Stats:
 
     def note_unknown(self, metric: str, count: int) -> None:
         """Count samples of a metric that no meter claims, by name up to a bound."""
+        metric = metric[:UNKNOWN_METRIC_LENGTH_MAX]
         if metric not in self.unknown_metrics and len(self.unknown_metrics) >= UNKNOWN_METRICS_MAX:
             metric = OTHERS
         self.unknown_metrics[metric] += count

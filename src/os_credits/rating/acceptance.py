@@ -75,12 +75,20 @@ class Judgement:
 def judge(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> Judgement:
     """Judge every sample of a push; `known[i]` belongs to `push.keys[i]`."""
     work = _Work(push, under)
-    for index, one in enumerate(known):
+    of_key = _places_of(push.key_index, len(known))
+    for one, places in zip(known, of_key, strict=True):
         if not one.claims:
-            work.without_claim(index, one)
+            work.without_claim(one, places)
     for layer in range(max((len(one.claims) for one in known), default=0)):
         work.layer([one.claims[layer] if len(one.claims) > layer else None for one in known])
+    work.without_version(known)
     return work.judgement()
+
+
+def _places_of(numbers: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
+    """Give where each number below `count` stands, all in one pass, however many there are."""
+    order = np.argsort(numbers, kind="stable")
+    return np.split(order, np.searchsorted(numbers[order], np.arange(count + 1)))[1:-1]
 
 
 class _Work:
@@ -91,13 +99,14 @@ class _Work:
         self.under = under
         self.times = np.where(push.untimed, under.now_ms, push.times_ms)
         self.stale = is_stale(push.values)
+        self.judged = np.zeros(len(push), np.bool_)
         self.pieces: list[tuple[NDArray[np.int64], NDArray[np.intp]]] = []
         none = np.empty(0, np.int64)
         self.result = Judgement(none, none, np.empty(0, np.float64))
 
-    def without_claim(self, index: int, known: KnownLabelSet) -> None:
+    def without_claim(self, known: KnownLabelSet, places: NDArray[np.intp]) -> None:
         """Refuse the samples of an unusable label set, count those of an unknown metric."""
-        places = np.flatnonzero(self.push.key_index == index)
+        self.judged[places] = True
         if known.invalid is not None:
             self.refuse("labels", places, lambda _: known.invalid or "")
         else:
@@ -111,19 +120,22 @@ class _Work:
         for index, claim in chosen.items():
             ids[index] = claim.label_set_id
             groups.setdefault((claim.version.id, claim.site, claim.fits), []).append(index)
-        members = np.full(len(claims), -1, np.int64)
+        members = np.full(len(claims), -1, np.int32)
         for number, indexes in enumerate(groups.values()):
             members[indexes] = number
-        of_sample = members[self.push.key_index]
-        for number, indexes in enumerate(groups.values()):
+        of_group = _places_of(members[self.push.key_index], len(groups))
+        for of_claim, indexes in zip(of_group, groups.values(), strict=True):
             claim = chosen[indexes[0]]
-            places = np.flatnonzero(
-                (of_sample == number)
-                & (self.times >= claim.from_ms)
-                & (self.times < claim.until_ms)
-            )
+            times = self.times[of_claim]
+            places = of_claim[(times >= claim.from_ms) & (times < claim.until_ms)]
+            self.judged[places] = True
             kept = self.under_claim(claim, places)
             self.pieces.append((ids[self.push.key_index[kept]], kept))
+
+    def without_version(self, known: Sequence[KnownLabelSet]) -> None:
+        """Judge what lies before the first version of its meter: then its metric was unknown."""
+        for place in self._within_window(np.flatnonzero(~self.judged)).tolist():
+            self.result.unknown[known[self.push.key_index[place]].metric] += 1
 
     def under_claim(self, claim: Claim, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Refuse and set aside; give the places that are left."""
@@ -147,6 +159,9 @@ class _Work:
             return places[:0]
         if definition.kind is MeterKind.DELTA:
             places = self._refused_delta(definition, places)
+        return self._within_window(places)
+
+    def _within_window(self, places: NDArray[np.intp]) -> NDArray[np.intp]:
         now, window = self.under.now_ms, self.under.window
         old = self.times[places] < now - window.past_ms
         self.refuse("too_old", places[old], lambda at: (

@@ -101,9 +101,7 @@ def test_the_schema_must_be_of_this_version() -> None:
         (-601.0, State.FAILED, "601.000 s ahead of"),
     ],
 )
-def test_clocks_must_agree_or_samples_are_refused(
-    seconds: float, state: State, words: str
-) -> None:
+def test_clocks_must_agree_or_samples_are_refused(seconds: float, state: State, words: str) -> None:
     """`seconds` is how far the database's clock is ahead of ours."""
     found = judge_clock(timedelta(seconds=seconds), ahead_seconds_max=600)
 
@@ -170,9 +168,7 @@ def test_usage_without_a_price_is_named_up_to_a_bound() -> None:
     assert judge_unpriced([]).state is State.OK
 
 
-@pytest.mark.parametrize(
-    "seconds, state", [(-1, State.OK), (60, State.OK), (61, State.WARNING)]
-)
+@pytest.mark.parametrize("seconds, state", [(-1, State.OK), (60, State.OK), (61, State.WARNING)])
 def test_batches_must_not_wait_long(seconds: int, state: State) -> None:
     found = judge_queue(2, 30, NOW - timedelta(seconds=seconds), now=NOW)
 
@@ -181,8 +177,11 @@ def test_batches_must_not_wait_long(seconds: int, state: State) -> None:
     assert judge_queue(0, 0, None, now=NOW).state is State.OK
 
 
-def test_refused_mails_are_told() -> None:
+def test_mails_that_nobody_gets_are_told() -> None:
     counts = dict.fromkeys(MailState, 0)
+    waiting, refused = counts | {MailState.PENDING: 3}, counts | {MailState.REFUSED: 1}
 
-    assert judge_mails(counts | {MailState.PENDING: 3}).state is State.OK
-    assert judge_mails(counts | {MailState.REFUSED: 1}).state is State.WARNING
+    assert judge_mails(counts, sends_mail=False).state is State.OK
+    assert judge_mails(waiting, sends_mail=True).state is State.OK
+    assert judge_mails(waiting, sends_mail=False).state is State.WARNING
+    assert judge_mails(refused, sends_mail=True).state is State.WARNING
