@@ -173,7 +173,7 @@ async def test_two_copies_under_the_same_traffic_bill_as_one(
         own_process(database_url, tmp_path, **BOOK_AT_ONCE) as (_, other),
     ):
         senders = senders_to(one, other)
-        async with sending(senders, points_max=2000) as work:
+        async with sending(senders, points_max=4000) as work:
             await asyncio.sleep(chance.uniform(*LIFE_SECONDS))
             process.kill()
             await process.start()
