@@ -130,6 +130,7 @@ Table(
     _needed("domain", Text()),
     _needed("name", Text()),
     _created_at(),
+    Column("named_at", MOMENT),
     Index("project_name", "name"),
     Index("project_external_id", "external_id"),
 )

@@ -55,7 +55,8 @@ CREATE TABLE project (
     external_id text NOT NULL,
     domain      text NOT NULL,
     name        text NOT NULL,
-    created_at  timestamptz NOT NULL DEFAULT now()
+    created_at  timestamptz NOT NULL DEFAULT now(),
+    named_at    timestamptz
 );
 CREATE INDEX project_name ON project (name);
 CREATE INDEX project_external_id ON project (external_id);

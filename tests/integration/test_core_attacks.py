@@ -14,16 +14,29 @@ import pytest
 from os_credits.domain.access import Access, Scope
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH, HOUR, floor_hour, from_ms
-from os_credits.flows.meters import FilePrice, MeterFile, apply_whitelist, load_meters
+from os_credits.flows.ingest import Ingest
+from os_credits.flows.meters import FilePrice, MeterFile, load_meters
 from os_credits.flows.prices import set_price
+from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.store import meters
 from os_credits.store.pool import connection, transaction
-from tests.core import Core, Written, new_core, opened_core
+from tests import database
+from tests.core import (
+    ADMIN,
+    WINDOW_MS,
+    Core,
+    Written,
+    labels_of,
+    new_core,
+    opened_core,
+    push_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HOUR_MS = 3_600_000
+WINDOW = AcceptanceWindow(WINDOW_MS, 600_000)
 
 
 def meter(name: str, **changes: Any) -> MeterDefinition:
@@ -232,9 +245,47 @@ async def test_booking_commits_what_it_rated_before_it_takes_more(core: Core) ->
     assert [(0,)] == await rows(core, "SELECT count(*) FROM batch")
 
 
-async def test_a_price_for_a_flavor_never_seen_counts_when_it_comes(core: Core) -> None:
-    await apply_whitelist(core.pool, None)
-    await set_price(
-        core.pool, meter="vcpu", flavor="big", credits_per_unit=Decimal(9), author="t",
+async def test_another_database_under_the_same_name_is_not_taken_for_the_first(
+    core: Core, migrated_template: str
+) -> None:
+    """As after a switch to a standby that lacks the last commits."""
+    hour = await hour_before(core)
+    await core.push([sample(hour, 1, server="lost")])
+    await core.rate()
+    with database.database(database.server_url(), template=migrated_template) as url:
+        async with opened_core(url, FILE) as other:
+            await other.push([sample(hour, 1, server="kept")])
+            await other.rate()
+            ingest = Ingest(other.pool, core.registry, core.stats, WINDOW)
+            for at, server in ((1, "lost"), (2, "lost"), (3, "kept")):
+                await ingest.accept(
+                    push_of([sample(hour + at, at + 1, server=server)]),
+                    labels_of=labels_of, door="test", access=ADMIN,
+                )  # fmt: skip
+            core.rater._pool = other.pool
+            await core.rate()
+
+            assert [("kept", 3), ("lost", 1)] == await rows(
+                other,
+                "SELECT s.resource, quantity::bigint / 1000000 FROM usage u "
+                "JOIN series s ON s.id = u.series_id ORDER BY 1",
+            )
+
+
+async def test_a_counter_silent_for_weeks_is_rated_in_bounded_parts(core: Core) -> None:
+    now = await core.now_ms()
+    count, days = 40, 30
+    start = now - days * 24 * HOUR_MS
+    for at, value in ((start, 0), (now, days * 24)):
+        await core.push([sample(at, value, server=f"s{number}") for number in range(count)])
+        await core.rate()
+
+    summed = "SELECT sum(quantity)::bigint, sum(credits) FROM usage"
+    assert [(count * days * 24 * 10**6, Decimal(count * days * 24))] == await rows(core, summed)
+    assert [(Decimal(count * days * 24),)] == await rows(core, "SELECT sum(charged) FROM charge")
+    change = await set_price(
+        core.pool, meter="vcpu", flavor=None, credits_per_unit=Decimal(3), author="t",
         valid_from=EPOCH,
     )  # fmt: skip
+    assert Decimal(count * days * 24 * 2) == change.credits
+    assert [(3 * count * days * 24,)] == await rows(core, "SELECT sum(charged)::int FROM charge")

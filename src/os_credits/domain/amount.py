@@ -7,7 +7,7 @@ An amount of credits is a `Decimal` with exactly six digits after the point, mad
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import NewType
 
 from os_credits.errors import InvalidInput
@@ -18,6 +18,8 @@ MICRO_PER_CREDIT = 10**6
 # One amount stays below this, so that sums of a great many fit a Decimal's 28 digits.
 CREDITS_MAX = Decimal(10) ** 18
 _SCALE = Decimal(1).scaleb(-6)
+# Decimal rounds to 28 digits by itself: moving the point of a larger number must not.
+_EXACT = Context(prec=100)
 
 
 def credits_of(value: Decimal | int | str, *, where: str = "amount") -> Credits:
@@ -49,12 +51,12 @@ def number_of(value: Decimal | int | str, *, where: str) -> Decimal:
 
 def from_micro(micro: int) -> Credits:
     """Turn a whole number of millionths of a credit into an amount, exactly."""
-    return Credits(Decimal(micro).scaleb(-6).quantize(_SCALE))
+    return Credits(_EXACT.scaleb(Decimal(micro), -6))
 
 
 def to_micro(amount: Decimal) -> int:
     """Turn an amount into a whole number of millionths; the inverse of `from_micro`."""
-    return int(amount.scaleb(6))
+    return int(_EXACT.scaleb(amount, 6))
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 class Claim:
     """A meter version that takes a label set's samples, from `from_ms` up to `until_ms`.
 
-    `fits` says whether the labels are within the meter's `match`.
+    `fits` says whether the labels are within the meter's `match`, `invalid` why this version
+    cannot read them at all.
     """
 
     label_set_id: int
@@ -22,6 +23,7 @@ class Claim:
     fits: bool
     from_ms: int
     until_ms: int
+    invalid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

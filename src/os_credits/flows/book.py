@@ -49,13 +49,14 @@ class GrantResult:
 async def book(rater: Rater, stats: Stats, *, grace: timedelta) -> int:
     """Close the hours whose grace period is over and book what is due; gives the entries made.
 
-    Everything that was acknowledged before is rated first. Another copy that is rating or
-    booking at this moment is waited for.
+    Everything that was acknowledged before is rated first; nothing is booked as long as that is
+    too much for one transaction. Another copy that is rating or booking is waited for.
     """
+    drafts: list[EntryDraft] = []
     async with rater.turn() as conn:
-        await rater.rate_all(conn)
-        now = await batches.read_now(conn)
-        drafts = await _book_due(conn, now, grace)
+        if await rater.rate_all(conn):
+            now = await batches.read_now(conn)
+            drafts = await _book_due(conn, now, grace)
     stats.booked_entries.update(draft.kind.value for draft in drafts)
     return len(drafts)
 
@@ -72,23 +73,27 @@ async def _book_due(conn: Connection, now: datetime, grace: timedelta) -> list[E
         limit=CHARGES_MAX,
     )
     drafts = [draft_of_charge(charge) for charge in open_charges]
-    entry_ids = await _append(conn, drafts, now)
+    entry_ids = await _append(conn, drafts)
     if drafts:
         await charges.mark_booked(conn, open_charges, entry_ids)
     return drafts
 
 
-async def _append(conn: Connection, drafts: Sequence[EntryDraft], now: datetime) -> list[int]:
-    """Append drafts, sorted by project, each to its project's chain; gives their ids."""
+async def _append(conn: Connection, drafts: Sequence[EntryDraft]) -> list[int]:
+    """Append drafts, sorted by project, each to its project's chain; gives their ids.
+
+    The clock is read behind the lock, so that the entries of a project rise in time.
+    """
     if not drafts:
         return []
     project_ids = sorted({draft.project_id for draft in drafts})
     await projects.lock_projects(conn, project_ids)
+    booked_at = await batches.read_now(conn)
     heads = await entries.read_heads(conn, project_ids)
     linked = [
         entry
         for project_id, of_project in groupby(drafts, key=lambda draft: draft.project_id)
-        for entry in link(heads.get(project_id, EMPTY_ACCOUNT), of_project, now)
+        for entry in link(heads.get(project_id, EMPTY_ACCOUNT), of_project, booked_at)
     ]
     return await entries.append_entries(conn, linked)
 
@@ -114,11 +119,9 @@ async def grant(pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal
                 )
             entry_id = known.entry_id
         else:
-            # Locked before the clock is read, so that entries of a project rise in time.
-            await projects.lock_projects(conn, [request.project_id])
             now = await batches.read_now(conn)
             grant_id = await grants.insert_grant(conn, request)
-            (entry_id,) = await _append(conn, [draft_of_grant(request, grant_id, now)], now)
+            (entry_id,) = await _append(conn, [draft_of_grant(request, grant_id, now)])
             await rearm(conn, request.project_id, percents)
         account = await balances.read_balances(conn, [request.project_id])
     return GrantResult(entry_id, account[request.project_id], created=known is None)

@@ -10,16 +10,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.period import to_ms
+from os_credits.errors import Unavailable
+from os_credits.flows.registry import READINGS_MAX
 from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgement, judge
-from os_credits.store import batches
+from os_credits.store import batches, meters
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, transaction
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from os_credits.domain.access import Access
+    from os_credits.domain.claim import KnownLabelSet
     from os_credits.domain.sample import Labels, Push, Rejected
     from os_credits.flows.registry import Registry
     from os_credits.flows.stats import Stats
@@ -65,16 +68,14 @@ class Ingest:
         `door` names the form of the push's label keys, which `labels_of` reads. Raises
         Unavailable when the database cannot take it; nothing is stored then.
         """
-        known = await self._registry.resolve(self._pool, door, push.keys, labels_of, access)
-        async with transaction(self._pool) as conn:
-            now_ms = to_ms(await batches.read_now(conn))
-            under = Circumstances(now_ms, self._window, access, deltas_allowed)
-            judgement = judge(push, known, under)
-            if len(judgement):
-                columns = BatchColumns(
-                    judgement.label_set_ids, judgement.times_ms, judgement.values
-                )
-                await batches.insert_batch(conn, columns)
+        for _ in range(READINGS_MAX):
+            known = await self._registry.resolve(self._pool, door, push.keys, labels_of, access)
+            judgement = await self._store(push, known, access, deltas_allowed=deltas_allowed)
+            if judgement is not None:
+                break
+            await self._registry.refresh(self._pool)
+        else:
+            raise Unavailable("the meters keep changing")
         self._count(door, push, judgement)
         return Receipt(
             accepted=len(judgement),
@@ -82,6 +83,32 @@ class Ingest:
             unknown=judgement.unknown,
             rejected=[*push.rejected, *(rejected for _, rejected in judgement.refused)],
         )
+
+    async def _store(
+        self,
+        push: Push,
+        known: Sequence[KnownLabelSet],
+        access: Access,
+        *,
+        deltas_allowed: bool,
+    ) -> Judgement | None:
+        """Judge and store, unless `known` is of other meters than the database's: then None.
+
+        So every copy reads a sample alike, however long ago it last looked at the meters.
+        """
+        known_mark = self._registry.mark
+        async with transaction(self._pool) as conn:
+            now, mark = await meters.read_clock(conn)
+            if mark != known_mark:
+                return None
+            under = Circumstances(to_ms(now), self._window, access, deltas_allowed)
+            judgement = judge(push, known, under)
+            if len(judgement):
+                columns = BatchColumns(
+                    judgement.label_set_ids, judgement.times_ms, judgement.values
+                )
+                await batches.insert_batch(conn, columns)
+        return judgement
 
     def _count(self, door: str, push: Push, judgement: Judgement) -> None:
         """Count after the commit only: what was not stored was not accepted."""

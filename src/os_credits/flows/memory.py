@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 
     from os_credits.store.label_sets import StoredLabelSet
     from os_credits.store.pool import Connection
+    from os_credits.store.rating_state import Epoch
 
 NO_SAMPLE_MS = -(2**62)
-# Beyond this the tails of all series are forgotten and read again as needed.
+# Beyond these all is forgotten and read again as needed.
 SERIES_MAX = 2_000_000
+LABEL_SETS_MAX = 1_000_000
 
 
 class Facts:
-    """Label sets by id; rows are never changed, so they are remembered for ever."""
+    """Label sets by id; rows are never changed, so this never becomes wrong."""
 
     def __init__(self) -> None:
         """Know nothing yet."""
@@ -157,7 +159,7 @@ class Memory:
         self.facts = Facts()
         self.tails = Tails()
         self.pricing: Pricing | None = None
-        self._epoch: int | None = None
+        self._epoch: Epoch | None = None
 
     def forget(self) -> None:
         """Forget everything that another writer could have changed."""
@@ -165,8 +167,11 @@ class Memory:
         self.pricing = None
         self.tails.clear()
 
-    def enter(self, epoch: int) -> None:
-        """Forget everything unless it was learned in this very epoch."""
+    def enter(self, epoch: Epoch) -> None:
+        """Begin a turn: forget everything unless it was learned in this very epoch."""
+        is_other_database = self._epoch is None or epoch.database != self._epoch.database
+        if is_other_database or len(self.facts.by_id) > LABEL_SETS_MAX:
+            self.facts = Facts()
         if epoch != self._epoch:
             self.forget()
             self._epoch = epoch

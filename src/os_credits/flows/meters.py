@@ -16,9 +16,10 @@ from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput, Misconfigured
 from os_credits.flows.memory import read_pricing
-from os_credits.flows.reprice import reprice_from
+from os_credits.flows.reprice import reprice
 from os_credits.store import batches, flavors, meters, prices, projects, rating_state, whitelist
 from os_credits.store.pool import Pool, transaction
+from os_credits.store.usage import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 AUTHOR = "meter file"
-# A new version must be known to every copy before its first sample can come.
-NOTICE = timedelta(minutes=15)
+# No sample that was accepted before may lie in the hours of a new version: this is longer than
+# any sample may be ahead of the database's clock (50 min, `acceptance_ahead_seconds`).
+NOTICE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,8 +224,9 @@ async def _seed_prices(conn: Connection, wanted: Sequence[FilePrice]) -> int:
             author=AUTHOR,
         )
         seeded.append((meter_id, flavor_id))
+    pricing = await read_pricing(conn)
     for meter_id, flavor_id in seeded:
-        await reprice_from(conn, EPOCH, meter_id=meter_id, flavor_id=flavor_id)
+        await reprice(conn, Chosen(EPOCH, meter_id=meter_id, flavor_id=flavor_id), pricing)
     return len(seeded)
 
 
@@ -242,6 +245,6 @@ async def apply_whitelist(pool: Pool, wanted: list[str] | None) -> datetime | No
         is_new = not await projects.list_projects(conn, limit=1)
         start = EPOCH if is_new else floor_hour(await batches.read_now(conn))
         await whitelist.insert_whitelist(conn, start, wanted)
-        await reprice_from(conn, start)
+        await reprice(conn, Chosen(start), await read_pricing(conn))
         await rating_state.raise_epoch(conn)
     return start

@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING
 from os_credits.domain.amount import from_micro
 from os_credits.domain.period import full_hour
 from os_credits.domain.price import Price, PriceList
-from os_credits.domain.pricing import Pricing
 from os_credits.errors import NotFound
 from os_credits.flows.memory import read_pricing
-from os_credits.flows.reprice import Repriced, changes_of, write_changes
-from os_credits.store import flavors, prices, rating_state, usage
+from os_credits.flows.reprice import reprice
+from os_credits.store import flavors, prices, rating_state
 from os_credits.store.pool import Pool, transaction
+from os_credits.store.usage import Chosen
 
 if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
     from os_credits.domain.amount import Credits
-    from os_credits.store.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,6 @@ async def set_price(
             max((price.id for price in stored), default=0) + 1,
             meter_id, flavor_id, start, credits_per_unit, author,
         )  # fmt: skip
-        repriced = await _affected(conn, new, replace(pricing, prices=PriceList([*stored, new])))
         price_id = None
         if not preview:
             price_id = await prices.insert_price(
@@ -81,22 +79,16 @@ async def set_price(
                 credits_per_unit=credits_per_unit,
                 author=author,
             )
-            await write_changes(conn, repriced)
             await rating_state.raise_epoch(conn)
-    return _summary(price_id, repriced)
-
-
-async def _affected(conn: Connection, new: Price, pricing: Pricing) -> list[Repriced]:
-    rows = await usage.read_billable_usage(
-        conn, start=new.valid_from, meter_id=new.meter_id, flavor_id=new.flavor_id
-    )
-    return await changes_of(conn, rows, pricing)
-
-
-def _summary(price_id: int | None, repriced: list[Repriced]) -> PriceChange:
+        change = await reprice(
+            conn,
+            Chosen(start, meter_id=meter_id, flavor_id=flavor_id),
+            replace(pricing, prices=PriceList([*stored, new])),
+            preview=preview,
+        )
     return PriceChange(
         price_id,
-        hour_count=len({one.charge_key for one in repriced}),
-        project_count=len({one.charge_key[0] for one in repriced}),
-        credits=from_micro(sum(one.change_micro for one in repriced)),
+        hour_count=len(change.charge_keys),
+        project_count=len({project_id for project_id, *_ in change.charge_keys}),
+        credits=from_micro(change.micro),
     )

@@ -16,23 +16,31 @@ from uuid import uuid4
 
 import numpy as np
 
-from os_credits.domain.usage import UsageColumns
-from os_credits.flows.memory import Memory
+from os_credits.domain.period import from_ms
+from os_credits.flows.memory import NO_SAMPLE_MS, Memory
 from os_credits.flows.reprice import NewUsage, apply_usage, reprice_projects
 from os_credits.rating.merge import Merge, merge
-from os_credits.rating.usage import SampleColumns, difference, joined, usage_by_versions
+from os_credits.rating.parts import parts_of
+from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
 from os_credits.store import batches, projects, rating_state, samples
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.samples import StoredSamples
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from numpy.typing import NDArray
 
     from os_credits.domain.pricing import Pricing
+    from os_credits.domain.usage import UsageColumns
     from os_credits.flows.stats import Stats
     from os_credits.store.pool import Connection
+
+
+# How many rows of usage are worked out at once.
+USAGE_ROWS_MAX = 100_000
+# How many runs go into one transaction when everything that waits is to be rated.
+RUNS_MAX = 5
 
 
 class RatedElsewhere(Exception):
@@ -121,10 +129,19 @@ class Rater:
             raise RatedElsewhere
         self.memory.enter(epoch)
 
-    async def rate_all(self, conn: Connection) -> None:
-        """Rate every committed batch inside a turn."""
-        while (rated := await self._rate(conn)) is not None:
+    async def rate_all(self, conn: Connection) -> bool:
+        """Rate every batch that is committed by now inside a turn; tells whether that was done.
+
+        It is not where more than `RUNS_MAX` runs' worth waits: what was rated should then be
+        committed before the rest.
+        """
+        newest_id = await batches.read_newest_id(conn)
+        for _ in range(RUNS_MAX):
+            rated = await self._rate(conn, newest_id=newest_id)
+            if rated is None:
+                return True
             self._note(rated)
+        return False
 
     def _note(self, rated: Rated | None) -> None:
         if rated is not None:
@@ -132,8 +149,8 @@ class Rater:
             self._stats.duplicate_samples += rated.duplicates
             self._stats.late_samples += rated.late
 
-    async def _rate(self, conn: Connection) -> Rated | None:
-        batch = await batches.take_batches(conn, samples_max=self._samples_max)
+    async def _rate(self, conn: Connection, *, newest_id: int | None = None) -> Rated | None:
+        batch = await batches.take_batches(conn, samples_max=self._samples_max, newest_id=newest_id)
         if batch is None:
             return None
         await self.memory.facts.learn(conn, batch.label_set_ids)
@@ -142,8 +159,8 @@ class Rater:
         around = await self._read_neighbourhood(conn, new)
         await self._write_samples(conn, around)
         pricing = await self.memory.read_pricing(conn)
-        change = self._changed_usage(around, pricing)
-        await apply_usage(conn, self._named(change), pricing)
+        for change in self._changed_usage(around, pricing):
+            await apply_usage(conn, self._named(change), pricing)
         await self._rename(conn, new, pricing)
         counted = len(around.merge.inserted) + len(around.merge.replaced)
         return Rated(len(new), len(new) - counted, around.late_count)
@@ -158,11 +175,7 @@ class Rater:
         rows = new.join(tails.of(np.setdiff1d(series, late_series)))
         if len(late_series):
             late = new.where(np.isin(new.series_ids, late_series))
-            rows = rows.join(
-                await samples.read_neighbours(
-                    conn, late.series_ids.tolist(), late.times_ms.tolist()
-                )
-            )
+            rows = rows.join(await samples.read_neighbours(conn, late.series_ids, late.times_ms))
         await facts.learn(conn, rows.label_set_ids)
         _, fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
         # The only NaN that is stored is the stale marker.
@@ -179,29 +192,23 @@ class Rater:
         self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
         self.memory.tails.forget(around.late_series)
 
-    def _changed_usage(self, around: _Neighbourhood, pricing: Pricing) -> UsageColumns:
-        """Rate the neighbourhood without and with the new samples, meter by meter."""
+    def _changed_usage(self, around: _Neighbourhood, pricing: Pricing) -> Iterator[UsageColumns]:
+        """Rate the neighbourhood without and with the new samples, meter by meter, in parts."""
         before, after = (
             around.columns(around.merge.before),
             around.columns(around.merge.after),
         )
         meter_of = self.memory.facts.meter_of_series
-        changes = [UsageColumns.empty()]
         for meter_id in {meter_of[one] for one in np.unique(after.series_ids).tolist()}:
             versions = pricing.meters.versions_of(meter_id)
-            changes.append(
-                difference(
-                    *(
-                        usage_by_versions(
-                            side.where(_of_meter(side.series_ids, meter_of, meter_id)),
-                            versions,
-                            window_ms=self._window_ms,
-                        )
-                        for side in (after, before)
-                    )
-                )
+            of_meter = (
+                side.where(_of_meter(side.series_ids, meter_of, meter_id))
+                for side in (after, before)
             )
-        return joined(changes)
+            for part in parts_of(*of_meter, window_ms=self._window_ms, rows_max=USAGE_ROWS_MAX):
+                yield difference(
+                    *(usage_by_versions(side, versions, window_ms=self._window_ms) for side in part)
+                )
 
     def _named(self, change: UsageColumns) -> list[NewUsage]:
         """Say for each changed quantity which project and meter it concerns."""
@@ -224,18 +231,22 @@ class Rater:
         ]
 
     async def _rename(self, conn: Connection, new: StoredSamples, pricing: Pricing) -> None:
-        """Let the latest sample name its project, if any new one names it differently."""
+        """Let the latest sample that gives a name name its project (never one without an id)."""
         facts = self.memory.facts
-        named = {
-            (facts.by_id[one].project_id, facts.by_id[one].project_name)
-            for one in np.unique(new.label_set_ids).tolist()
-        }
-        current = await projects.names_of(conn, [project_id for project_id, _ in named])
-        differing = sorted({one for one, name in named if name and current[one][0] != name})
-        if differing:
-            renamed = await projects.rename_by_latest_sample(conn, differing)
-            if renamed and pricing.whitelist.limits_anyone:
-                await reprice_projects(conn, renamed, pricing)
+        unique, inverse = np.unique(new.label_set_ids, return_inverse=True)
+        latest_ms = np.full(len(unique), NO_SAMPLE_MS)
+        np.maximum.at(latest_ms, inverse, new.times_ms)
+        latest: dict[int, tuple[int, str]] = {}
+        for label_set_id, time_ms in zip(unique.tolist(), latest_ms.tolist(), strict=True):
+            one = facts.by_id[label_set_id]
+            if one.project_name:
+                said = time_ms, one.project_name
+                latest[one.project_id] = max(said, latest.get(one.project_id, said))
+        renamed = await projects.name_by_samples(
+            conn, {id_: (from_ms(time_ms), name) for id_, (time_ms, name) in latest.items()}
+        )
+        if renamed and pricing.whitelist.limits_anyone:
+            await reprice_projects(conn, renamed, pricing)
 
 
 def _of_meter(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from os_credits.domain.claim import Claim, KnownLabelSet
 from os_credits.domain.period import to_ms
 from os_credits.domain.project import ProjectKey, digest
-from os_credits.errors import InvalidLabels
+from os_credits.errors import InvalidLabels, Unavailable
 from os_credits.store import flavors, label_sets, meters, projects
 from os_credits.store.label_sets import NewLabelSet, NewSeries
 from os_credits.store.pool import Pool, transaction
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 METRIC_NAME = "__name__"
 FAR_FUTURE_MS = 2**62
-# In the place of an id, where a key may not feed what its label set names: nothing is stored.
+# In the place of an id, where nothing is stored: the labels cannot be read by this version, or
+# the key may not feed what they name.
 NOT_STORED = -1
+# How often label sets are read anew because the meters changed meanwhile.
+READINGS_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,7 @@ class Registry:
         self._known: dict[tuple[str, bytes], KnownLabelSet] = {}
         self._known_bytes = 0
         self._versions: dict[str, list[MeterVersion]] | None = None
+        self.mark = ""
 
     def __len__(self) -> int:
         """Count the remembered label sets."""
@@ -89,15 +93,17 @@ class Registry:
         self._versions = None
 
     async def refresh(self, pool: Pool) -> None:
-        """Read the meters again; forget all label sets if one has changed."""
+        """Read the meters again; forget all label sets if one, or the database, has changed."""
         async with transaction(pool) as conn:
+            _, mark = await meters.read_clock(conn)
             versions = await meters.list_versions(conn)
         by_metric: dict[str, list[MeterVersion]] = {}
         for version in versions:
             by_metric.setdefault(version.definition.metric, []).append(version)
-        if by_metric != self._versions:
+        if by_metric != self._versions or mark != self.mark:
             self._clear()
             self._versions = by_metric
+        self.mark = mark
 
     async def resolve(
         self,
@@ -109,17 +115,24 @@ class Registry:
     ) -> list[KnownLabelSet]:
         """Give what is known of each key, learning the ones seen for the first time.
 
-        What `access` may not feed is not stored, so that no refused sample makes a project.
+        All of it is by the meters and the database that `mark` stands for. What `access` may
+        not feed is not stored, so that no refused sample makes a project. Raises Unavailable
+        if the meters change again and again meanwhile.
         """
-        if self._versions is None:
-            await self.refresh(pool)
-        found = [self._known.get((door, key)) for key in keys]
-        new = [key for key, known in zip(keys, found, strict=True) if known is None]
-        if new:
-            learned = await self._learn(pool, new, labels_of, access)
-            self._remember(door, learned)
-            found = [known or learned[key] for key, known in zip(keys, found, strict=True)]
-        return [known for known in found if known is not None]
+        for _ in range(READINGS_MAX):
+            if self._versions is None:
+                await self.refresh(pool)
+            versions = self._versions
+            found = [self._known.get((door, key)) for key in keys]
+            new = [key for key, known in zip(keys, found, strict=True) if known is None]
+            if new:
+                learned = await self._learn(pool, new, labels_of, access)
+                if versions is not self._versions:
+                    continue  # they changed while we waited for the database
+                self._remember(door, learned)
+                found = [known or learned[key] for key, known in zip(keys, found, strict=True)]
+            return [known for known in found if known is not None]
+        raise Unavailable("the meters keep changing")
 
     def _clear(self) -> None:
         self._known.clear()
@@ -130,7 +143,7 @@ class Registry:
         lasting = {
             (door, key): known
             for key, known in learned.items()
-            if all(claim.label_set_id != NOT_STORED for claim in known.claims)
+            if all(claim.label_set_id != NOT_STORED or claim.invalid for claim in known.claims)
         }
         length = sum(len(key) for _, key in lasting)
         if (
@@ -149,33 +162,49 @@ class Registry:
         access: Access,
     ) -> dict[bytes, KnownLabelSet]:
         learned: dict[bytes, KnownLabelSet] = {}
-        wanted: dict[bytes, list[_Wanted]] = {}
+        wanted: dict[bytes, list[tuple[MeterVersion, _Wanted | InvalidLabels]]] = {}
         for key in keys:
             try:
-                metric, claims = self._read(labels_of(key))
+                metric, read = self._read(labels_of(key))
             except InvalidLabels as error:
                 learned[key] = KnownLabelSet(metric="", invalid=error.message)
                 continue
             learned[key] = KnownLabelSet(metric=metric)
-            if claims:
-                wanted[key] = claims
-        allowed = [one for claims in wanted.values() for one in claims if one.is_fed_by(access)]
+            if read:
+                wanted[key] = read
+        allowed = [
+            one
+            for read in wanted.values()
+            for _, one in read
+            if isinstance(one, _Wanted) and one.is_fed_by(access)
+        ]
         ids = await _store(pool, allowed) if allowed else {}
-        for key, claims in wanted.items():
+        for key, read in wanted.items():
             learned[key] = KnownLabelSet(
                 metric=learned[key].metric,
-                claims=tuple(_claim(one, ids) for one in claims),
+                claims=tuple(_claim(version, one, ids) for version, one in read),
             )
         return learned
 
-    def _read(self, labels: Labels) -> tuple[str, list[_Wanted]]:
-        """Read the labels for every version of every meter that names their metric."""
+    def _read(
+        self, labels: Labels
+    ) -> tuple[str, list[tuple[MeterVersion, _Wanted | InvalidLabels]]]:
+        """Read the labels for every version of every meter that names their metric.
+
+        What one version cannot read says nothing about the others.
+        """
         by_name = dict(labels)
         metric = by_name.get(METRIC_NAME, "")
         versions = (self._versions or {}).get(metric, [])
         if versions:
             _check_limits(labels, self._limits)
-        return metric, [_want(labels, by_name, version) for version in versions]
+        read: list[tuple[MeterVersion, _Wanted | InvalidLabels]] = []
+        for version in versions:
+            try:
+                read.append((version, _want(labels, by_name, version)))
+            except InvalidLabels as error:
+                read.append((version, error))
+        return metric, read
 
 
 def _check_limits(labels: Labels, limits: Limits) -> None:
@@ -207,8 +236,9 @@ def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wa
         )
     return _Wanted(
         version=version,
+        # Only an accepted sample names a project that has an id (`rate.py`).
         project=ProjectKey(
-            value(definition.site), external_id, value(definition.domain), name or external_id
+            value(definition.site), external_id, value(definition.domain), external_id or name
         ),
         project_name=name,
         resource=value(definition.resource),
@@ -219,17 +249,15 @@ def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wa
     )
 
 
-def _claim(wanted: _Wanted, ids: dict[tuple[int, bytes], int]) -> Claim:
-    version = wanted.version
-    until = version.valid_until
-    return Claim(
-        label_set_id=ids.get((version.id, wanted.label_set_key), NOT_STORED),
-        version=version,
-        site=wanted.project.site,
-        fits=wanted.fits,
-        from_ms=to_ms(version.valid_from),
-        until_ms=FAR_FUTURE_MS if until is None else to_ms(until),
-    )
+def _claim(
+    version: MeterVersion, read: _Wanted | InvalidLabels, ids: dict[tuple[int, bytes], int]
+) -> Claim:
+    from_ms = to_ms(version.valid_from)
+    until_ms = FAR_FUTURE_MS if version.valid_until is None else to_ms(version.valid_until)
+    if isinstance(read, InvalidLabels):
+        return Claim(NOT_STORED, version, "", False, from_ms, until_ms, invalid=read.message)
+    label_set_id = ids.get((version.id, read.label_set_key), NOT_STORED)
+    return Claim(label_set_id, version, read.project.site, read.fits, from_ms, until_ms)
 
 
 async def _store(pool: Pool, wanted: Iterable[_Wanted]) -> dict[tuple[int, bytes], int]:

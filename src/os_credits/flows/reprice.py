@@ -7,18 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro, to_micro
 from os_credits.domain.period import EPOCH
 from os_credits.domain.usage import UsageKind
-from os_credits.flows.memory import read_pricing
 from os_credits.rating.charge import credits_of_usage
 from os_credits.store import batches, charges, projects, usage
-from os_credits.store.usage import UsageRow
+from os_credits.store.slices import slices
+from os_credits.store.usage import Chosen, UsageRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from os_credits.domain.amount import Credits
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from os_credits.store.charges import ChargeKey
     from os_credits.store.pool import Connection
     from os_credits.store.usage import PricedUsage, UsageKey
+
+# How much usage is held in memory at once while it is priced anew.
+ROWS_AT_ONCE_MAX = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,14 @@ class NewUsage:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What pricing anew changes: the charges, and their credits in sum, in millionths."""
+
+    charge_keys: frozenset[ChargeKey]
+    micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Repriced:
     """Usage whose credits change, with the change of its project's charge."""
 
@@ -49,47 +61,64 @@ class Repriced:
 
 async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> None:
     """Add quantities to the stored usage, price the sums and move the charges."""
-    if not new:
-        return
-    stored = await usage.read_usage(conn, [one.key for one in new])
     names = await _names(conn, pricing, {one.project_id for one in new})
-    repriced = []
-    for one in new:
-        before, credits_before = stored.get(one.key, (0, None))
-        repriced.append(
-            _reprice(
-                UsageRow(one.key, before + one.quantity, credits_before),
-                one.project_id,
-                one.meter_id,
-                pricing,
-                names.get(one.project_id, ()),
+    # By hour, so that one statement touches few chunks.
+    ordered = sorted(new, key=lambda one: one.key[1])
+    for part in slices(len(ordered)):
+        stored = await usage.read_usage(conn, [one.key for one in ordered[part]])
+        repriced = []
+        for one in ordered[part]:
+            before, credits_before = stored.get(one.key, (0, None))
+            repriced.append(
+                _reprice(
+                    UsageRow(one.key, before + one.quantity, credits_before),
+                    one.project_id,
+                    one.meter_id,
+                    pricing,
+                    names.get(one.project_id, ()),
+                )
             )
-        )
-    await write_changes(conn, repriced)
+        await usage.copy_usage(conn, [one.row for one in repriced if one.row.key not in stored])
+        await usage.put_usage(conn, [one.row for one in repriced if one.row.key in stored])
+        await _move_charges(conn, repriced)
 
 
 async def reprice_projects(conn: Connection, project_ids: Iterable[int], pricing: Pricing) -> None:
     """Price all usage of these projects anew, as after a change of name under a whitelist."""
     for project_id in project_ids:
-        rows = await usage.read_billable_usage(conn, start=EPOCH, project_id=project_id)
-        await write_changes(conn, await changes_of(conn, rows, pricing))
+        await reprice(conn, Chosen(EPOCH, project_id=project_id), pricing)
 
 
-async def reprice_from(
-    conn: Connection,
-    start: datetime,
-    *,
-    meter_id: int | None = None,
-    flavor_id: int | None = None,
-) -> None:
-    """Price usage from an hour on anew, by the prices and the whitelist as stored now."""
-    rows = await usage.read_billable_usage(
-        conn, start=start, meter_id=meter_id, flavor_id=flavor_id
-    )
-    await write_changes(conn, await changes_of(conn, rows, await read_pricing(conn)))
+async def reprice(
+    conn: Connection, chosen: Chosen, pricing: Pricing, *, preview: bool = False
+) -> Change:
+    """Price the chosen usage anew, some hours at a time, and sum up what that changes.
+
+    With `preview`, nothing is written.
+    """
+    charge_keys: set[ChargeKey] = set()
+    change_micro = 0
+    for first, last in _spans(await usage.count_billable_usage(conn, chosen)):
+        rows = await usage.read_billable_usage(conn, chosen, first, last)
+        repriced = await _changes_of(conn, rows, pricing)
+        if not preview:
+            await _write_changes(conn, repriced)
+        charge_keys.update(one.charge_key for one in repriced)
+        change_micro += sum(one.change_micro for one in repriced)
+    return Change(frozenset(charge_keys), change_micro)
 
 
-async def changes_of(
+def _spans(counts: Sequence[tuple[datetime, int]]) -> Iterator[tuple[datetime, datetime]]:
+    """Join hours, given with their counts of rows, to spans of about `ROWS_AT_ONCE_MAX` rows."""
+    first, total = None, 0
+    for (hour, count), (_, following) in pairwise([*counts, (EPOCH, ROWS_AT_ONCE_MAX)]):
+        first, total = first or hour, total + count
+        if total + following > ROWS_AT_ONCE_MAX:
+            yield first, hour
+            first, total = None, 0
+
+
+async def _changes_of(
     conn: Connection, rows: Sequence[PricedUsage], pricing: Pricing
 ) -> list[Repriced]:
     """Give the rows whose credits are others under this pricing; writes nothing."""
@@ -138,11 +167,14 @@ async def _names(
     return dict(await projects.names_of(conn, sorted(project_ids)))
 
 
-async def write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None:
+async def _write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None:
     """Store rows as repriced, and move the charges by their differences."""
-    if not repriced:
-        return
-    await usage.put_usage(conn, [one.row for one in repriced])
+    for part in slices(len(repriced)):
+        await usage.put_usage(conn, [one.row for one in repriced[part]])
+        await _move_charges(conn, repriced[part])
+
+
+async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> None:
     changes: dict[ChargeKey, int] = defaultdict(int)
     for one in repriced:
         changes[one.charge_key] += one.change_micro

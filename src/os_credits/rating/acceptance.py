@@ -115,11 +115,14 @@ class _Work:
     def layer(self, claims: list[Claim | None]) -> None:
         """Judge the samples under one claim of each label set, meter by meter."""
         chosen = {index: claim for index, claim in enumerate(claims) if claim is not None}
-        groups: dict[tuple[int, str, bool], list[int]] = {}
+        groups: dict[tuple[int, str, bool, bool], list[int]] = {}
+        sites_matter = self.under.access.sites is not None
         ids = np.full(len(claims), -1, np.int64)
         for index, claim in chosen.items():
             ids[index] = claim.label_set_id
-            groups.setdefault((claim.version.id, claim.site, claim.fits), []).append(index)
+            site = claim.site if sites_matter else ""
+            group = claim.version.id, site, claim.fits, claim.invalid is None
+            groups.setdefault(group, []).append(index)
         members = np.full(len(claims), -1, np.int32)
         for number, indexes in enumerate(groups.values()):
             members[indexes] = number
@@ -140,6 +143,9 @@ class _Work:
     def under_claim(self, claim: Claim, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Refuse and set aside; give the places that are left."""
         definition = claim.version.definition
+        if claim.invalid is not None:
+            self.refuse("labels", places, lambda _: claim.invalid or "")
+            return places[:0]
         places = self._refused(definition, claim, places)
         places = self._set_aside(definition, claim, places)
         if len(places):

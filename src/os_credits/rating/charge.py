@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import MICRO_PER_CREDIT, Credits, divide_half_even, from_micro
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from os_credits.domain.meter import MeterDefinition
     from os_credits.domain.pricing import Pricing
 
 NOT_BILLED = from_micro(0)
+# A charge beyond this cannot be true; a thousand million of them still fit their columns.
+CHARGE_MAX = Decimal(10) ** 15
 
 
 def charge_of(quantity: int, credits_per_unit: Decimal, definition: MeterDefinition) -> Credits:
@@ -34,13 +35,18 @@ def credits_of_usage(
     quantity: int,
     project_names: tuple[str, ...],
 ) -> Credits | None:
-    """Give what a billed quantity costs: None without a price, zero outside the whitelist."""
+    """Give what a billed quantity costs: zero outside the whitelist, None without a price.
+
+    None also where it would cost more than `CHARGE_MAX`: one absurd sample must neither take
+    everything from a project nor stop the account of all others.
+    """
     if not pricing.whitelist.bills(project_names, hour_ms):
         return NOT_BILLED
     price = pricing.prices.at(meter_id, flavor_id, hour_ms)
     if price is None or price.credits_per_unit is None:
         return None
-    return charge_of(quantity, price.credits_per_unit, pricing.meters.latest(meter_id))
+    charge = charge_of(quantity, price.credits_per_unit, pricing.meters.latest(meter_id))
+    return charge if charge <= CHARGE_MAX else None
 
 
 def units_of(quantity: int, definition: MeterDefinition) -> str:

@@ -45,24 +45,34 @@ async def insert_batch(conn: Connection, columns: BatchColumns) -> None:
     )
 
 
-async def take_batches(conn: Connection, *, samples_max: int) -> BatchColumns | None:
+async def read_newest_id(conn: Connection) -> int:
+    """Read the id of the newest waiting batch, 0 when none waits."""
+    newest_id: int = await conn.fetchval("SELECT coalesce(max(id), 0) FROM batch")
+    return newest_id
+
+
+async def take_batches(
+    conn: Connection, *, samples_max: int, newest_id: int | None
+) -> BatchColumns | None:
     """Remove waiting batches, oldest first, and give their samples; None when none waits.
 
-    Takes at least one batch, and no more than hold `samples_max` samples together. Gone only
-    if the transaction commits.
+    Takes at least one batch, then more until they hold `samples_max` samples together, none
+    newer than `newest_id`. Gone only if the transaction commits.
     """
     rows = await conn.fetch(
         """
         DELETE FROM batch WHERE id IN (
             SELECT id FROM (
                 SELECT id, sum(sample_count) OVER (ORDER BY id) - sample_count AS before
-                FROM (SELECT id, sample_count FROM batch ORDER BY id LIMIT 10000) oldest
+                FROM (SELECT id, sample_count FROM batch
+                      WHERE $2::bigint IS NULL OR id <= $2 ORDER BY id LIMIT 10000) oldest
             ) counted
             WHERE before < $1
         )
         RETURNING columns
         """,
         samples_max,
+        newest_id,
     )
     if not rows:
         return None

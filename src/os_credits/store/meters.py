@@ -48,6 +48,22 @@ async def lock_meters(conn: Connection) -> None:
     await conn.execute("LOCK TABLE meter IN SHARE ROW EXCLUSIVE MODE")
 
 
+async def read_clock(conn: Connection) -> tuple[datetime, str]:
+    """Read the database's clock, and a mark that changes with the meters and with the database.
+
+    The latter as after a switch to a standby or to a restored copy, which may lack what this
+    one has committed last.
+    """
+    (row,) = await conn.fetch(
+        """
+        SELECT clock_timestamp() AS now, concat_ws(' ', (SELECT max(id) FROM meter_version),
+            (SELECT oid FROM pg_database WHERE datname = current_database()),
+            pg_postmaster_start_time()) AS mark
+        """
+    )
+    return row["now"], row["mark"]
+
+
 async def list_versions(conn: Connection) -> list[MeterVersion]:
     """Give all versions of all meters, by meter and start, each with its end."""
     rows = await conn.fetch(

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from os_credits.domain.project import Project
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from os_credits.domain.project import ProjectKey
     from os_credits.store.pool import Connection
@@ -37,31 +38,30 @@ async def ensure_projects(conn: Connection, keys: Iterable[ProjectKey]) -> dict[
     return {row["key"]: row["id"] for row in rows}
 
 
-async def rename_by_latest_sample(conn: Connection, project_ids: Sequence[int]) -> list[int]:
-    """Name each project as its latest sample does (of two at once, the larger name wins).
+async def name_by_samples(
+    conn: Connection, latest: Mapping[int, tuple[datetime, str]]
+) -> list[int]:
+    """Let these samples name their projects (by id) unless a later one has done so already.
 
-    Samples that give no name are passed over. Gives the projects whose name changed.
+    Of two at once the larger name wins. The name is so that of the latest sample whatever the
+    order in which they come. Projects whose name is their key keep it. Gives the projects whose
+    name changed.
     """
     rows = await conn.fetch(
         """
-        UPDATE project p SET name = latest.project_name
-        FROM unnest($1::bigint[]) AS w(id)
-        CROSS JOIN LATERAL (
-            SELECT l.project_name FROM series s
-            CROSS JOIN LATERAL (
-                SELECT measured_at, label_set_id FROM sample
-                WHERE sample.series_id = s.id ORDER BY measured_at DESC LIMIT 1
-            ) last
-            JOIN label_set l ON l.id = last.label_set_id
-            WHERE s.project_id = w.id AND l.project_name <> ''
-            ORDER BY last.measured_at DESC, l.project_name DESC LIMIT 1
-        ) latest
-        WHERE p.id = w.id AND p.name <> latest.project_name
-        RETURNING p.id
+        UPDATE project p SET name = w.name, named_at = w.measured_at
+        FROM unnest($1::bigint[], $2::timestamptz[], $3::text[]) AS w(id, measured_at, name)
+        JOIN project before ON before.id = w.id
+        WHERE p.id = w.id AND p.external_id <> ''
+          AND (p.named_at IS NULL
+               OR (w.measured_at, w.name COLLATE "C") > (p.named_at, p.name COLLATE "C"))
+        RETURNING p.id, before.name <> p.name AS is_renamed
         """,
-        project_ids,
+        list(latest),
+        [moment for moment, _ in latest.values()],
+        [name for _, name in latest.values()],
     )
-    return [row["id"] for row in rows]
+    return [row["id"] for row in rows if row["is_renamed"]]
 
 
 def _project(row: dict[str, object]) -> Project:

@@ -6,6 +6,7 @@ is a row lock, so it ends with the transaction, or with the connection of a copy
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,18 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
-async def lock_rating(conn: Connection, *, writer: UUID, wait: bool) -> int | None:
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """For how long what a writer remembers is true; `database` names the running server too.
+
+    A standby that was promoted, or a restored copy, may lack what was committed last.
+    """
+
+    number: int
+    database: str
+
+
+async def lock_rating(conn: Connection, *, writer: UUID, wait: bool) -> Epoch | None:
     """Take the lock and give the epoch; None if another copy has it and `wait` is false.
 
     The epoch rises whenever the writer changes, so that a copy that was the writer before can
@@ -28,12 +40,16 @@ async def lock_rating(conn: Connection, *, writer: UUID, wait: bool) -> int | No
     )
     if locked is None:
         return None
+    database = await conn.fetchval(
+        "SELECT concat_ws(' ', oid, pg_postmaster_start_time()) FROM pg_database "
+        "WHERE datname = current_database()"
+    )
     if locked["writer"] == writer:
-        return int(locked["epoch"])
+        return Epoch(locked["epoch"], database)
     epoch = await conn.fetchval(
         "UPDATE rating_state SET writer = $1, epoch = epoch + 1 RETURNING epoch", writer
     )
-    return int(epoch)
+    return Epoch(epoch, database)
 
 
 async def lock(conn: Connection) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.domain.period import to_ms
+from os_credits.domain.period import HOUR_MS, from_ms, to_ms
+from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +34,11 @@ _COPY_ROW = np.dtype(
     ]
 )  # fmt: skip
 _POSTGRES_EPOCH_MS = 946_684_800_000
+# How far from a place its neighbours are looked for at first.
+_NEAR_MS = 12 * HOUR_MS
+# No sample is accepted that lies beyond these.
+FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
+LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,60 +93,98 @@ async def copy_samples(conn: Connection, samples: StoredSamples) -> None:
 
 async def replace_samples(conn: Connection, samples: StoredSamples) -> None:
     """Let these samples count instead of the stored ones of the same series and time."""
-    await conn.execute(
-        """
-        UPDATE sample SET value = w.value, label_set_id = w.label_set_id
-        FROM unnest($1::bigint[], $2::bigint[], $3::float8[], $4::bigint[])
-             AS w(series_id, time_ms, value, label_set_id)
-        WHERE sample.series_id = w.series_id
-          AND sample.measured_at = 'epoch'::timestamptz + w.time_ms * interval '1 millisecond'
-        """,
-        samples.series_ids.tolist(),
-        samples.times_ms.tolist(),
-        samples.values.tolist(),
-        samples.label_set_ids.tolist(),
-    )
+    samples = samples.where(np.argsort(samples.times_ms, kind="stable"))
+    for part in slices(len(samples)):
+        times_ms = samples.times_ms[part].tolist()
+        await conn.execute(
+            """
+            UPDATE sample SET value = w.value, label_set_id = w.label_set_id
+            FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::bigint[])
+                 AS w(series_id, measured_at, value, label_set_id)
+            WHERE sample.series_id = w.series_id AND sample.measured_at = w.measured_at
+              AND sample.measured_at BETWEEN $5 AND $6
+            """,
+            samples.series_ids[part].tolist(),
+            [from_ms(ms) for ms in times_ms],
+            samples.values[part].tolist(),
+            samples.label_set_ids[part].tolist(),
+            from_ms(times_ms[0]),
+            from_ms(times_ms[-1]),
+        )
 
 
 async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
     """Read the last two samples of each series."""
-    rows = await conn.fetch(
-        """
-        SELECT s.series_id, s.measured_at, s.value, s.label_set_id
-        FROM unnest($1::bigint[]) AS w(series_id)
-        CROSS JOIN LATERAL (
-            SELECT series_id, measured_at, value, label_set_id FROM sample
-            WHERE sample.series_id = w.series_id ORDER BY measured_at DESC LIMIT 2
-        ) s
-        """,
-        series_ids,
-    )
-    return _columns(rows)
+    parts = [_columns([])]
+    for part in slices(len(series_ids)):
+        rows = await conn.fetch(
+            """
+            SELECT s.series_id, s.measured_at, s.value, s.label_set_id
+            FROM unnest($1::bigint[]) AS w(series_id)
+            CROSS JOIN LATERAL (
+                SELECT series_id, measured_at, value, label_set_id FROM sample
+                WHERE sample.series_id = w.series_id ORDER BY measured_at DESC LIMIT 2
+            ) s
+            """,
+            series_ids[part],
+        )
+        parts.append(_columns(rows))
+    return _joined(parts)
 
 
 async def read_neighbours(
-    conn: Connection, series_ids: list[int], times_ms: list[int]
+    conn: Connection, series_ids: NDArray[np.int64], times_ms: NDArray[np.int64]
 ) -> StoredSamples:
-    """Read two samples before each of these places, one at it, and two after it, once each."""
+    """Read two samples before each of these places, one at it, and two after it, once each.
+
+    Looks near each place first, where few chunks are touched; only the places that have fewer
+    neighbours there are looked at again without a bound.
+    """
+    order = np.argsort(times_ms, kind="stable")
+    series_ids, times_ms = series_ids[order], times_ms[order]
+    parts = [_columns([])]
+    for part in slices(len(times_ms)):
+        series, times = series_ids[part], times_ms[part]
+        start, end = int(times[0]) - _NEAR_MS, int(times[-1]) + _NEAR_MS
+        found, is_complete = await _read_around(conn, series, times, from_ms(start), from_ms(end))
+        parts.append(found)
+        if not is_complete.all():
+            series, times = series[~is_complete], times[~is_complete]
+            found, _ = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
+            parts.append(found)
+    return _without_repetition(_joined(parts))
+
+
+async def _read_around(
+    conn: Connection,
+    series_ids: NDArray[np.int64],
+    times_ms: NDArray[np.int64],
+    start: datetime,
+    end: datetime,
+) -> tuple[StoredSamples, NDArray[np.bool_]]:
+    """Read the neighbours of places; tell of each whether it has two on both sides of it."""
     rows = await conn.fetch(
         """
-        SELECT DISTINCT s.series_id, s.measured_at, s.value, s.label_set_id
-        FROM (SELECT series_id, 'epoch'::timestamptz + time_ms * interval '1 millisecond' AS at
-              FROM unnest($1::bigint[], $2::bigint[]) AS w(series_id, time_ms)) w
+        SELECT s.series_id, s.measured_at, s.value, s.label_set_id, w.place, s.side
+        FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS w(series_id, at, place)
         CROSS JOIN LATERAL (
-            (SELECT series_id, measured_at, value, label_set_id FROM sample
-             WHERE sample.series_id = w.series_id AND measured_at < w.at
+            (SELECT series_id, measured_at, value, label_set_id, 0 AS side FROM sample
+             WHERE sample.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3
              ORDER BY measured_at DESC LIMIT 2)
             UNION ALL
-            (SELECT series_id, measured_at, value, label_set_id FROM sample
-             WHERE sample.series_id = w.series_id AND measured_at >= w.at
+            (SELECT series_id, measured_at, value, label_set_id, 1 AS side FROM sample
+             WHERE sample.series_id = w.series_id AND measured_at >= w.at AND measured_at <= $4
              ORDER BY measured_at LIMIT 3)
         ) s
         """,
-        series_ids,
-        times_ms,
+        series_ids.tolist(),
+        [from_ms(ms) for ms in times_ms.tolist()],
+        start,
+        end,
     )
-    return _columns(rows)
+    sides = np.array([2 * (row["place"] - 1) + row["side"] for row in rows], np.int64)
+    before, at_or_after = np.bincount(sides, minlength=2 * len(times_ms)).reshape(-1, 2).T
+    return _columns(rows), (before >= 2) & (at_or_after >= 3)  # noqa: PLR2004 - the LIMITs above
 
 
 def _columns(rows: Sequence[Record]) -> StoredSamples:
@@ -149,3 +194,20 @@ def _columns(rows: Sequence[Record]) -> StoredSamples:
         np.array([row["value"] for row in rows], np.float64),
         np.array([row["label_set_id"] for row in rows], np.int64),
     )
+
+
+def _joined(parts: Sequence[StoredSamples]) -> StoredSamples:
+    return StoredSamples(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("series_ids", "times_ms", "values", "label_set_ids")
+        )
+    )
+
+
+def _without_repetition(rows: StoredSamples) -> StoredSamples:
+    """Keep one row of each series and time."""
+    order = np.lexsort((rows.times_ms, rows.series_ids))
+    series_ids, times_ms = rows.series_ids[order], rows.times_ms[order]
+    is_other = (series_ids[1:] != series_ids[:-1]) | (times_ms[1:] != times_ms[:-1])
+    return rows.where(order[np.r_[True, is_other][: len(order)]])

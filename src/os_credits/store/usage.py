@@ -37,6 +37,16 @@ class PricedUsage:
     meter_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which usage: from an hour on, of one meter, flavor or project where given."""
+
+    start: datetime
+    meter_id: int | None = None
+    flavor_id: int | None = None
+    project_id: int | None = None
+
+
 async def read_usage(
     conn: Connection, keys: Sequence[UsageKey]
 ) -> dict[UsageKey, tuple[int, Credits | None]]:
@@ -67,8 +77,22 @@ async def read_usage(
     return {(row[0], to_ms(row[1]), row[2], row[3]): (int(row[4]), row[5]) for row in rows}
 
 
+async def copy_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
+    """Append rows under whose keys nothing is stored yet."""
+    await conn.copy_records_to_table(
+        "usage",
+        columns=["series_id", "hour", "flavor_id", "kind", "quantity", "credits"],
+        records=[
+            (row.key[0], hour, row.key[2], row.key[3], Decimal(row.quantity), row.credits)
+            for row, hour in zip(rows, _moments([row.key[1] for row in rows]), strict=True)
+        ],
+    )
+
+
 async def put_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
     """Store these rows as they are, instead of what stood under their keys."""
+    if not rows:
+        return
     await conn.execute(
         """
         INSERT INTO usage (series_id, hour, flavor_id, kind, quantity, credits)
@@ -86,29 +110,44 @@ async def put_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
     )
 
 
+async def count_billable_usage(conn: Connection, chosen: Chosen) -> list[tuple[datetime, int]]:
+    """Count the chosen billed rows of each hour that has any, by hour."""
+    rows = await conn.fetch(
+        """
+        SELECT u.hour, count(*) FROM usage u JOIN series s ON s.id = u.series_id
+        WHERE u.hour >= $1 AND u.kind = 0
+          AND ($2::int IS NULL OR s.meter_id = $2)
+          AND ($3::int IS NULL OR u.flavor_id = $3)
+          AND ($4::bigint IS NULL OR s.project_id = $4)
+        GROUP BY u.hour ORDER BY u.hour
+        """,
+        chosen.start,
+        chosen.meter_id,
+        chosen.flavor_id,
+        chosen.project_id,
+    )
+    return [(row[0], row[1]) for row in rows]
+
+
 async def read_billable_usage(
-    conn: Connection,
-    *,
-    start: datetime,
-    meter_id: int | None = None,
-    flavor_id: int | None = None,
-    project_id: int | None = None,
+    conn: Connection, chosen: Chosen, first: datetime, last: datetime
 ) -> list[PricedUsage]:
-    """Read the billed rows from an hour on, of one meter, flavor or project where given."""
+    """Read the chosen billed rows of the hours from the first to the last, both included."""
     rows = await conn.fetch(
         """
         SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
                s.project_id, s.meter_id
         FROM usage u JOIN series s ON s.id = u.series_id
-        WHERE u.hour >= $1 AND u.kind = 0
+        WHERE u.hour BETWEEN $1 AND $5 AND u.kind = 0
           AND ($2::int IS NULL OR s.meter_id = $2)
           AND ($3::int IS NULL OR u.flavor_id = $3)
           AND ($4::bigint IS NULL OR s.project_id = $4)
         """,
-        start,
-        meter_id,
-        flavor_id,
-        project_id,
+        first,
+        chosen.meter_id,
+        chosen.flavor_id,
+        chosen.project_id,
+        last,
     )
     return [
         PricedUsage(
