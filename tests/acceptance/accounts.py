@@ -54,10 +54,11 @@ def server(project: str, seconds: int, resource: str, flavor: str) -> str:
 
 
 async def push(service: Service, lines: list[str]) -> None:
-    """Hand in lines with times in seconds."""
+    """Hand in lines with times in seconds, and wait until they are rated."""
     body = "\n".join(lines)
     async with service.request("POST", "/write?precision=s", key="ingest", data=body) as response:
         assert response.status == 204, await response.text()
+    await service.rated()
 
 
 async def wait_until(client: Documented, project: str, **figures: Decimal) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
 
 STARTING_SECONDS_MAX = 20
+RATING_SECONDS_MAX = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,15 @@ class Service:
         if key is not None:
             headers["Authorization"] = f"Bearer {self.keys.get(key, key)}"
         return self.session.request(method, self.url + path, headers=headers, **more)
+
+    async def rated(self) -> None:
+        """Wait until everything handed in is rated: then its projects have their names."""
+        async with asyncio.timeout(RATING_SECONDS_MAX):
+            while True:
+                async with self.request("GET", "/stats", key="admin") as response:
+                    if (await response.json())["queue_size"] == 0:
+                        return
+                await asyncio.sleep(0.05)
 
     async def new_key(self, *scopes: Scope, **limits: Any) -> str:
         """Make one more key."""

@@ -153,6 +153,7 @@ async def test_an_ingest_key_of_one_site_and_meter_feeds_no_other(service: Servi
 async def test_a_foreign_project_and_an_unknown_one_look_the_same(service: Service) -> None:
     lines = "\n".join(vcpu_line(1, project=name) for name in ("alpha", "beta"))
     assert (await ask(service, "POST", "/write", key="ingest", data=lines.encode()))[0] == 204
+    await service.rated()
     known = await service.new_key(Scope.READ, projects=("alpha",))
     by_id = await service.new_key(Scope.READ, projects=("id-alpha",))
 
@@ -171,6 +172,7 @@ async def test_a_key_limited_to_a_known_project_does_not_follow_its_name(
 ) -> None:
     """Someone else takes the name over: the key must not show that project."""
     await ask(service, "POST", "/write", key="ingest", data=vcpu_line(1).encode())
+    await service.rated()
     key = await service.new_key(Scope.READ, projects=("alpha",))
     tags = "project_id=another,project_name=alpha,location_id=1"
     line = f"project_vcpu_usage,{tags} value=1 {time.time_ns()}"

@@ -53,6 +53,7 @@ async def push(service: Service, labels: Labels, samples: list[tuple[int, float]
         "POST", "/api/v1/write", key="ingest", headers=V1, data=encode_v1([(labels, samples)])
     ) as response:
         assert response.status == 204, await response.text()
+    await service.rated()
 
 
 async def send(service: Service, method: str, path: str, body: Any) -> Any:

@@ -15,7 +15,7 @@ from os_credits.domain.access import Access, Scope
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH, HOUR, floor_hour, from_ms
 from os_credits.flows.ingest import Ingest
-from os_credits.flows.meters import FilePrice, MeterFile, load_meters
+from os_credits.flows.meters import FilePrice, MeterFile, apply_whitelist, load_meters
 from os_credits.flows.prices import set_price
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.store import meters
@@ -109,14 +109,19 @@ async def test_the_name_of_a_project_does_not_depend_on_the_order(
     assert [("named",)] == await rows(core, "SELECT name FROM project")
 
 
-async def test_a_refused_sample_names_nobody(core: Core) -> None:
+async def test_a_refused_sample_puts_nobody_on_the_whitelist(core: Core) -> None:
+    await apply_whitelist(core.pool, ["listed"])
     hour = await hour_before(core)
     refused = await core.push([sample(hour - 40 * 24 * HOUR_MS, 1, name="listed")])
     await core.push([sample(hour, 1), sample(hour + 1, 2)])
     await core.rate()
 
+    charged = "SELECT sum(credits)::int FROM usage"
     assert 0 == refused.accepted
-    assert [("p1",)] == await rows(core, "SELECT name FROM project")
+    assert [(0,)] == await rows(core, charged)
+    await core.push([sample(hour - 1, 0.5, name="listed")])
+    await core.rate()
+    assert [(1,)] == await rows(core, charged)
 
 
 async def test_a_moment_before_1970_is_refused_and_not_swallowed(core: Core) -> None:

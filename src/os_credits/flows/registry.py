@@ -236,9 +236,8 @@ def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wa
         )
     return _Wanted(
         version=version,
-        # Only an accepted sample names a project that has an id (`rate.py`).
         project=ProjectKey(
-            value(definition.site), external_id, value(definition.domain), external_id or name
+            value(definition.site), external_id, value(definition.domain), name or external_id
         ),
         project_name=name,
         resource=value(definition.resource),

@@ -44,8 +44,8 @@ async def name_by_samples(
     """Let these samples name their projects (by id) unless a later one has done so already.
 
     Of two at once the larger name wins. The name is so that of the latest sample whatever the
-    order in which they come. Projects whose name is their key keep it. Gives the projects whose
-    name changed.
+    order in which they come. Projects whose name is their key keep it. Gives the projects that
+    have another name now, or one for the first time.
     """
     rows = await conn.fetch(
         """
@@ -55,7 +55,7 @@ async def name_by_samples(
         WHERE p.id = w.id AND p.external_id <> ''
           AND (p.named_at IS NULL
                OR (w.measured_at, w.name COLLATE "C") > (p.named_at, p.name COLLATE "C"))
-        RETURNING p.id, before.name <> p.name AS is_renamed
+        RETURNING p.id, before.named_at IS NULL OR before.name <> p.name AS is_renamed
         """,
         list(latest),
         [moment for moment, _ in latest.values()],
@@ -154,9 +154,18 @@ async def search_projects(
 
 
 async def names_of(conn: Connection, project_ids: Sequence[int]) -> dict[int, tuple[str, str]]:
-    """Give name and cloud id of each project, by our id."""
+    """Give name and cloud id of each project, by our id.
+
+    The name is '' unless it is the project's key, or given by a sample that was rated: one that
+    was refused, or a person's hand, decides about no credits.
+    """
     rows = await conn.fetch(
-        "SELECT id, name, external_id FROM project WHERE id = ANY($1::bigint[])", project_ids
+        """
+        SELECT id, CASE WHEN named_at IS NULL AND external_id <> '' THEN '' ELSE name END AS name,
+               external_id
+        FROM project WHERE id = ANY($1::bigint[])
+        """,
+        project_ids,
     )
     return {row["id"]: (row["name"], row["external_id"]) for row in rows}
 
