@@ -119,7 +119,7 @@ async def test_a_refused_sample_puts_nobody_on_the_whitelist(core: Core) -> None
     charged = "SELECT sum(credits)::int FROM usage"
     assert 0 == refused.accepted
     assert [(0,)] == await rows(core, charged)
-    await core.push([sample(hour - 1, 0.5, name="listed")])
+    await core.push([sample(hour - 1, 1, name="listed")])
     await core.rate()
     assert [(1,)] == await rows(core, charged)
 
