@@ -16,9 +16,10 @@ from os_credits.errors import InvalidLabels, Unavailable
 from os_credits.store import flavors, label_sets, meters, projects
 from os_credits.store.label_sets import NewLabelSet, NewSeries
 from os_credits.store.pool import Pool, transaction
+from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
@@ -178,7 +179,9 @@ class Registry:
             for _, one in read
             if isinstance(one, _Wanted) and one.is_fed_by(access)
         ]
-        ids = await _store(pool, allowed) if allowed else {}
+        ids: dict[tuple[int, bytes], int] = {}
+        for part in slices(len(allowed)):
+            ids.update(await _store(pool, allowed[part]))
         for key, read in wanted.items():
             learned[key] = KnownLabelSet(
                 metric=learned[key].metric,
@@ -259,9 +262,8 @@ def _claim(
     return Claim(label_set_id, version, read.project.site, read.fits, from_ms, until_ms)
 
 
-async def _store(pool: Pool, wanted: Iterable[_Wanted]) -> dict[tuple[int, bytes], int]:
+async def _store(pool: Pool, wanted: Sequence[_Wanted]) -> dict[tuple[int, bytes], int]:
     """Store projects, flavors, series and label sets as far as they are new."""
-    wanted = list(wanted)
     async with transaction(pool) as conn:
         project_ids = await projects.ensure_projects(conn, (one.project for one in wanted))
         flavor_ids = await flavors.ensure_flavors(conn, (one.flavor for one in wanted))
