@@ -101,6 +101,7 @@ BEGIN
         RAISE EXCEPTION 'samples before % are still needed', before;
     END IF;
     PERFORM drop_chunks('sample', older_than => before);
+    DELETE FROM sample WHERE measured_at < before;
 END $$;
 CREATE FUNCTION drop_usage(before timestamptz) RETURNS void
     LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
@@ -109,6 +110,7 @@ BEGIN
         RAISE EXCEPTION 'usage before % is still needed', before;
     END IF;
     PERFORM drop_chunks('usage', older_than => before);
+    DELETE FROM usage WHERE hour < before;
 END $$;
 """
 

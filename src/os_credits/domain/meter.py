@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 STEPS_MAX = 2**62
 # Up to 10^9 steps for a unit.
 STEPS_DIGITS_MAX = 10
+# What may change for hours that have passed: how neighbours become usage, not what labels mean.
+RATING_FIELDS = ("max_gap_seconds", "max_rate", "on_reset")
 FIXED_FOR_LIFE = ("metric", "kind", "unit", "value", "steps_per_unit")
 
 

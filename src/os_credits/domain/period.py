@@ -9,6 +9,7 @@ from os_credits.errors import InvalidInput
 
 HOUR = timedelta(hours=1)
 HOUR_MS = 3_600_000
+DAY_MS = 24 * HOUR_MS
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -20,6 +21,11 @@ def to_ms(moment: datetime) -> int:
     return (moment - EPOCH) // _MILLISECOND
 
 
+def ceil_ms(moment: datetime) -> int:
+    """Milliseconds since the epoch, the first at or after a moment."""
+    return to_ms(moment) + (moment.microsecond % 1000 > 0)
+
+
 def from_ms(ms: int) -> datetime:
     """Turn milliseconds since the epoch into a moment in UTC, exactly."""
     return EPOCH + ms * _MILLISECOND
@@ -28,6 +34,11 @@ def from_ms(ms: int) -> datetime:
 def floor_hour(moment: datetime) -> datetime:
     """Give the full hour (UTC) in which a moment lies."""
     return from_ms(to_ms(moment) // HOUR_MS * HOUR_MS)
+
+
+def floor_day(moment: datetime) -> datetime:
+    """Give the UTC day in which a moment lies."""
+    return from_ms(to_ms(moment) // DAY_MS * DAY_MS)
 
 
 def full_hour(moment: datetime, *, where: str) -> datetime:

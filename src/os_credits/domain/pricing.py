@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from os_credits.domain.period import to_ms
+from os_credits.domain.settlement import Settlements
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,8 +64,9 @@ class Meters:
 
 @dataclass(frozen=True, slots=True)
 class Pricing:
-    """Meters, prices and whitelist together."""
+    """Meters, prices, whitelist and settlements together."""
 
     meters: Meters
     prices: PriceList
     whitelist: Whitelist
+    settlements: Settlements = field(default_factory=Settlements)

@@ -98,10 +98,12 @@ class Ingest:
         """
         known_mark = self._registry.mark
         async with transaction(self._pool) as conn:
-            now, mark = await meters.read_clock(conn)
-            if mark != known_mark:
+            clock = await meters.read_clock(conn)
+            if clock.mark != known_mark:
                 return None
-            under = Circumstances(to_ms(now), self._window, access, deltas_allowed)
+            under = Circumstances(
+                to_ms(clock.now), self._window, access, deltas_allowed, to_ms(clock.kept_from)
+            )
             judgement = judge(push, known, under)
             if len(judgement):
                 columns = BatchColumns(

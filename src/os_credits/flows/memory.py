@@ -10,9 +10,22 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from os_credits.domain.exclusion import Exclusions
+from os_credits.domain.period import to_ms
 from os_credits.domain.price import PriceList
 from os_credits.domain.pricing import Meters, Pricing, Whitelist
-from os_credits.store import flavors, label_sets, meters, prices, samples, whitelist
+from os_credits.domain.settlement import Settlements
+from os_credits.store import (
+    exclusions,
+    flavors,
+    label_sets,
+    meters,
+    prices,
+    retention,
+    samples,
+    settlements,
+    whitelist,
+)
 from os_credits.store.samples import StoredSamples
 
 if TYPE_CHECKING:
@@ -159,12 +172,16 @@ class Memory:
         self.facts = Facts()
         self.tails = Tails()
         self.pricing: Pricing | None = None
+        self.exclusions: Exclusions | None = None
+        self.kept_from_ms: int | None = None
         self._epoch: Epoch | None = None
 
     def forget(self) -> None:
         """Forget everything that another writer could have changed."""
         self._epoch = None
         self.pricing = None
+        self.exclusions = None
+        self.kept_from_ms = None
         self.tails.clear()
 
     def enter(self, epoch: Epoch) -> None:
@@ -177,16 +194,29 @@ class Memory:
             self._epoch = epoch
 
     async def read_pricing(self, conn: Connection) -> Pricing:
-        """Give meters, prices and whitelist, read once in an epoch."""
+        """Give meters, prices, whitelist and settlements, read once in an epoch."""
         if self.pricing is None:
             self.pricing = await read_pricing(conn)
         return self.pricing
 
+    async def read_kept_from_ms(self, conn: Connection) -> int:
+        """Give from when on samples are kept, read once in an epoch."""
+        if self.kept_from_ms is None:
+            self.kept_from_ms = to_ms((await retention.read_retention(conn)).samples_dropped_until)
+        return self.kept_from_ms
+
+    async def read_exclusions(self, conn: Connection) -> Exclusions:
+        """Give the exclusions that hold, read once in an epoch."""
+        if self.exclusions is None:
+            self.exclusions = Exclusions(await exclusions.list_active_exclusions(conn))
+        return self.exclusions
+
 
 async def read_pricing(conn: Connection) -> Pricing:
-    """Read meters, prices and whitelist."""
+    """Read meters, prices, whitelist and settlements."""
     return Pricing(
         Meters(await meters.list_versions(conn)),
         PriceList(await prices.list_prices(conn)),
         Whitelist(await whitelist.list_whitelists(conn)),
+        Settlements(await settlements.list_settlements(conn)),
     )

@@ -17,7 +17,16 @@ from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput, Misconfigured
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import reprice
-from os_credits.store import batches, flavors, meters, prices, projects, rating_state, whitelist
+from os_credits.store import (
+    batches,
+    flavors,
+    meters,
+    prices,
+    projects,
+    rating_state,
+    retention,
+    whitelist,
+)
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.usage import Chosen
 
@@ -206,6 +215,8 @@ async def _seed_prices(conn: Connection, wanted: Sequence[FilePrice]) -> int:
     Usage that was unpriced so far is charged by them at once (rule 5).
     """
     pricing = await read_pricing(conn)
+    # The epoch, as long as all usage is kept: settled hours never change their price.
+    kept_from = (await retention.read_retention(conn)).usage_dropped_until
     priced = {(price.meter_id, price.flavor_id) for price in await prices.list_prices(conn)}
     names = [price.flavor for price in wanted if price.flavor is not None]
     flavor_ids = await flavors.ensure_flavors(conn, names)
@@ -219,14 +230,14 @@ async def _seed_prices(conn: Connection, wanted: Sequence[FilePrice]) -> int:
             conn,
             meter_id=meter_id,
             flavor_id=flavor_id,
-            valid_from=EPOCH,
+            valid_from=kept_from,
             credits_per_unit=price.credits_per_unit,
             author=AUTHOR,
         )
         seeded.append((meter_id, flavor_id))
     pricing = await read_pricing(conn)
     for meter_id, flavor_id in seeded:
-        await reprice(conn, Chosen(EPOCH, meter_id=meter_id, flavor_id=flavor_id), pricing)
+        await reprice(conn, Chosen(kept_from, meter_id=meter_id, flavor_id=flavor_id), pricing)
     return len(seeded)
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from os_credits.domain.amount import from_micro
 from os_credits.domain.period import full_hour
 from os_credits.domain.price import Price, PriceList
-from os_credits.errors import NotFound
+from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import reprice
-from os_credits.store import flavors, prices, rating_state
+from os_credits.store import flavors, prices, rating_state, retention
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.usage import Chosen
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from os_credits.domain.amount import Credits
+    from os_credits.store.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ async def set_price(
     start = full_hour(valid_from, where="valid_from")
     async with transaction(pool) as conn:
         await rating_state.lock(conn)
+        await check_usage_kept(conn, start)
         pricing = await read_pricing(conn)
         meter_id = pricing.meters.find(meter)
         if meter_id is None:
@@ -88,7 +90,18 @@ async def set_price(
         )
     return PriceChange(
         price_id,
-        hour_count=len(change.charge_keys),
-        project_count=len({project_id for project_id, *_ in change.charge_keys}),
+        hour_count=change.hour_count,
+        project_count=change.project_count,
         credits=from_micro(change.micro),
     )
+
+
+async def check_usage_kept(conn: Connection, start: datetime) -> None:
+    """Raise InvalidInput if hours from `start` on lack their usage: it was dropped."""
+    kept_from = (await retention.read_retention(conn)).usage_dropped_until
+    if start < kept_from:
+        raise InvalidInput(
+            f"no price may start before {kept_from:%Y-%m-%dT%H:%MZ}: older hours are settled, "
+            "their usage is no longer kept",
+            where="valid_from",
+        )

@@ -17,28 +17,25 @@ from uuid import uuid4
 import numpy as np
 
 from os_credits.domain.period import from_ms
+from os_credits.flows.change import apply_change
 from os_credits.flows.memory import NO_SAMPLE_MS, Memory
-from os_credits.flows.reprice import NewUsage, apply_usage, reprice_projects
+from os_credits.flows.reprice import reprice_projects
 from os_credits.rating.merge import Merge, merge
-from os_credits.rating.parts import parts_of
-from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
-from os_credits.store import batches, projects, rating_state, samples
+from os_credits.rating.usage import SampleColumns
+from os_credits.store import batches, exclusions, projects, rating_state, samples
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.samples import StoredSamples
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator
 
     from numpy.typing import NDArray
 
     from os_credits.domain.pricing import Pricing
-    from os_credits.domain.usage import UsageColumns
     from os_credits.flows.stats import Stats
     from os_credits.store.pool import Connection
 
 
-# How many rows of usage are worked out at once.
-USAGE_ROWS_MAX = 100_000
 # How many runs go into one transaction when everything that waits is to be rated.
 RUNS_MAX = 5
 
@@ -49,11 +46,15 @@ class RatedElsewhere(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """What one run did, in counts of samples: taken, of these already known, of these late."""
+    """What one run did, in counts of samples.
+
+    Taken, of these already known, of these late, and of these taken out by an exclusion.
+    """
 
     samples: int
     duplicates: int
     late: int
+    excluded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class Rater:
             self._stats.rated_samples += rated.samples
             self._stats.duplicate_samples += rated.duplicates
             self._stats.late_samples += rated.late
+            self._stats.excluded_samples += rated.excluded
 
     async def _rate(self, conn: Connection, *, newest_id: int | None = None) -> Rated | None:
         batch = await batches.take_batches(conn, samples_max=self._samples_max, newest_id=newest_id)
@@ -155,15 +157,40 @@ class Rater:
             return None
         await self.memory.facts.learn(conn, batch.label_set_ids)
         series_ids, *_ = self.memory.facts.columns(batch.label_set_ids)
-        new = StoredSamples(series_ids, batch.times_ms, batch.values, batch.label_set_ids)
+        taken = StoredSamples(series_ids, batch.times_ms, batch.values, batch.label_set_ids)
+        new = await self._included(conn, taken)
         around = await self._read_neighbourhood(conn, new)
         await self._write_samples(conn, around)
         pricing = await self.memory.read_pricing(conn)
-        for change in self._changed_usage(around, pricing):
-            await apply_usage(conn, self._named(change), pricing)
-        await self._rename(conn, new, pricing)
+        await apply_change(
+            conn,
+            self.memory.facts,
+            after=around.columns(around.merge.after),
+            before=around.columns(around.merge.before),
+            pricing=pricing,
+            window_ms=self._window_ms,
+        )
+        await self._rename(conn, taken, pricing)
         counted = len(around.merge.inserted) + len(around.merge.replaced)
-        return Rated(len(new), len(new) - counted, around.late_count)
+        return Rated(
+            len(taken), len(new) - counted, around.late_count, excluded=len(taken) - len(new)
+        )
+
+    async def _included(self, conn: Connection, taken: StoredSamples) -> StoredSamples:
+        """Lay aside the samples that an exclusion covers, and give the others.
+
+        Those of a time that was dropped cannot be here, since ingest refuses them; if one is all
+        the same, rating it could bill a replay, so it is left out and counted.
+        """
+        facts = self.memory.facts
+        covered = (await self.memory.read_exclusions(conn)).cover(
+            taken.series_ids, taken.times_ms, facts.project_of_series, facts.meter_of_series
+        )
+        dropped = taken.times_ms < await self.memory.read_kept_from_ms(conn)
+        if not (covered | dropped).any():
+            return taken
+        await exclusions.keep_excluded(conn, taken.where(covered & ~dropped))
+        return taken.where(~(covered | dropped))
 
     async def _read_neighbourhood(self, conn: Connection, new: StoredSamples) -> _Neighbourhood:
         """Find the stored samples next to the new ones: tails, or (for late ones) by place."""
@@ -192,44 +219,6 @@ class Rater:
         self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
         self.memory.tails.forget(around.late_series)
 
-    def _changed_usage(self, around: _Neighbourhood, pricing: Pricing) -> Iterator[UsageColumns]:
-        """Rate the neighbourhood without and with the new samples, meter by meter, in parts."""
-        before, after = (
-            around.columns(around.merge.before),
-            around.columns(around.merge.after),
-        )
-        meter_of = self.memory.facts.meter_of_series
-        for meter_id in {meter_of[one] for one in np.unique(after.series_ids).tolist()}:
-            versions = pricing.meters.versions_of(meter_id)
-            of_meter = (
-                side.where(_of_meter(side.series_ids, meter_of, meter_id))
-                for side in (after, before)
-            )
-            for part in parts_of(*of_meter, window_ms=self._window_ms, rows_max=USAGE_ROWS_MAX):
-                yield difference(
-                    *(usage_by_versions(side, versions, window_ms=self._window_ms) for side in part)
-                )
-
-    def _named(self, change: UsageColumns) -> list[NewUsage]:
-        """Say for each changed quantity which project and meter it concerns."""
-        facts = self.memory.facts
-        return [
-            NewUsage(
-                (series_id, hour_ms, flavor_id, kind),
-                int(quantity),
-                facts.project_of_series[series_id],
-                facts.meter_of_series[series_id],
-            )
-            for series_id, hour_ms, flavor_id, kind, quantity in zip(
-                change.series_ids.tolist(),
-                change.hours_ms.tolist(),
-                change.flavor_ids.tolist(),
-                change.kinds.tolist(),
-                change.quantities.tolist(),
-                strict=True,
-            )
-        ]
-
     async def _rename(self, conn: Connection, new: StoredSamples, pricing: Pricing) -> None:
         """Let the latest sample that gives a name name its project (never one without an id)."""
         facts = self.memory.facts
@@ -247,11 +236,3 @@ class Rater:
         )
         if renamed and pricing.whitelist.limits_anyone:
             await reprice_projects(conn, renamed, pricing)
-
-
-def _of_meter(
-    series_ids: NDArray[np.int64], meter_of: dict[int, int], meter_id: int
-) -> NDArray[np.bool_]:
-    unique, inverse = np.unique(series_ids, return_inverse=True)
-    chosen = np.array([meter_of[one] == meter_id for one in unique.tolist()], np.bool_)
-    return chosen[inverse]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
     from os_credits.domain.sample import Labels
+    from os_credits.store.pool import Connection
 
 METRIC_NAME = "__name__"
 FAR_FUTURE_MS = 2**62
@@ -45,8 +46,8 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
-    """A label set read for one meter version, before it has ids."""
+class ReadLabels:
+    """A label set as one meter version reads it, before it has ids."""
 
     version: MeterVersion
     project: ProjectKey
@@ -96,7 +97,7 @@ class Registry:
     async def refresh(self, pool: Pool) -> None:
         """Read the meters again; forget all label sets if one, or the database, has changed."""
         async with transaction(pool) as conn:
-            _, mark = await meters.read_clock(conn)
+            mark = (await meters.read_clock(conn)).mark
             versions = await meters.list_versions(conn)
         by_metric: dict[str, list[MeterVersion]] = {}
         for version in versions:
@@ -163,7 +164,7 @@ class Registry:
         access: Access,
     ) -> dict[bytes, KnownLabelSet]:
         learned: dict[bytes, KnownLabelSet] = {}
-        wanted: dict[bytes, list[tuple[MeterVersion, _Wanted | InvalidLabels]]] = {}
+        wanted: dict[bytes, list[tuple[MeterVersion, ReadLabels | InvalidLabels]]] = {}
         for key in keys:
             try:
                 metric, read = self._read(labels_of(key))
@@ -177,7 +178,7 @@ class Registry:
             one
             for read in wanted.values()
             for _, one in read
-            if isinstance(one, _Wanted) and one.is_fed_by(access)
+            if isinstance(one, ReadLabels) and one.is_fed_by(access)
         ]
         ids: dict[tuple[int, bytes], int] = {}
         for part in slices(len(allowed)):
@@ -191,7 +192,7 @@ class Registry:
 
     def _read(
         self, labels: Labels
-    ) -> tuple[str, list[tuple[MeterVersion, _Wanted | InvalidLabels]]]:
+    ) -> tuple[str, list[tuple[MeterVersion, ReadLabels | InvalidLabels]]]:
         """Read the labels for every version of every meter that names their metric.
 
         What one version cannot read says nothing about the others.
@@ -201,7 +202,7 @@ class Registry:
         versions = (self._versions or {}).get(metric, [])
         if versions:
             _check_limits(labels, self._limits)
-        read: list[tuple[MeterVersion, _Wanted | InvalidLabels]] = []
+        read: list[tuple[MeterVersion, ReadLabels | InvalidLabels]] = []
         for version in versions:
             try:
                 read.append((version, _want(labels, by_name, version)))
@@ -224,7 +225,13 @@ def _check_limits(labels: Labels, limits: Limits) -> None:
             raise InvalidLabels(f"label {name[:40]!r} holds a NUL character")
 
 
-def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wanted:
+def read_labels(labels: Labels, version: MeterVersion, limits: Limits) -> ReadLabels:
+    """Read one label set as one meter version means it, storing nothing. Raises InvalidLabels."""
+    _check_limits(labels, limits)
+    return _want(labels, dict(labels), version)
+
+
+def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> ReadLabels:
     """Read one label set as one meter version means it."""
     definition = version.definition
 
@@ -237,7 +244,7 @@ def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wa
         raise InvalidLabels(
             f"meter {definition.name} needs the label {' or '.join(names)} to know the project"
         )
-    return _Wanted(
+    return ReadLabels(
         version=version,
         project=ProjectKey(
             value(definition.site), external_id, value(definition.domain), name or external_id
@@ -252,7 +259,7 @@ def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> _Wa
 
 
 def _claim(
-    version: MeterVersion, read: _Wanted | InvalidLabels, ids: dict[tuple[int, bytes], int]
+    version: MeterVersion, read: ReadLabels | InvalidLabels, ids: dict[tuple[int, bytes], int]
 ) -> Claim:
     from_ms = to_ms(version.valid_from)
     until_ms = FAR_FUTURE_MS if version.valid_until is None else to_ms(version.valid_until)
@@ -262,36 +269,45 @@ def _claim(
     return Claim(label_set_id, version, read.project.site, read.fits, from_ms, until_ms)
 
 
-async def _store(pool: Pool, wanted: Sequence[_Wanted]) -> dict[tuple[int, bytes], int]:
-    """Store projects, flavors, series and label sets as far as they are new."""
+async def _store(pool: Pool, wanted: Sequence[ReadLabels]) -> dict[tuple[int, bytes], int]:
     async with transaction(pool) as conn:
-        project_ids = await projects.ensure_projects(conn, (one.project for one in wanted))
-        flavor_ids = await flavors.ensure_flavors(conn, (one.flavor for one in wanted))
-        series_ids = await label_sets.ensure_series(
-            conn,
-            [
-                NewSeries(
-                    one.version.meter_id,
-                    project_ids[one.project.digest()],
-                    one.resource,
-                    one.identity,
-                    one.series_key,
-                )
-                for one in wanted
-            ],
-        )
-        return await label_sets.ensure_label_sets(
-            conn,
-            [
-                NewLabelSet(
-                    one.version.id,
-                    series_ids[one.version.meter_id, one.series_key],
-                    flavor_ids[one.flavor],
-                    one.fits,
-                    one.project_name,
-                    one.labels,
-                    one.label_set_key,
-                )
-                for one in wanted
-            ],
-        )
+        return await store_label_sets(conn, wanted)
+
+
+async def store_label_sets(
+    conn: Connection, wanted: Sequence[ReadLabels]
+) -> dict[tuple[int, bytes], int]:
+    """Store projects, flavors, series and label sets as far as they are new.
+
+    Gives the id of each label set by meter version and key. Not more than `ROWS_MAX` at once.
+    """
+    project_ids = await projects.ensure_projects(conn, (one.project for one in wanted))
+    flavor_ids = await flavors.ensure_flavors(conn, (one.flavor for one in wanted))
+    series_ids = await label_sets.ensure_series(
+        conn,
+        [
+            NewSeries(
+                one.version.meter_id,
+                project_ids[one.project.digest()],
+                one.resource,
+                one.identity,
+                one.series_key,
+            )
+            for one in wanted
+        ],
+    )
+    return await label_sets.ensure_label_sets(
+        conn,
+        [
+            NewLabelSet(
+                one.version.id,
+                series_ids[one.version.meter_id, one.series_key],
+                flavor_ids[one.flavor],
+                one.fits,
+                one.project_name,
+                one.labels,
+                one.label_set_key,
+            )
+            for one in wanted
+        ],
+    )

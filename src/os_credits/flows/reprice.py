@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro, to_micro
 from os_credits.domain.period import EPOCH
-from os_credits.domain.usage import UsageKind
 from os_credits.rating.charge import credits_of_usage
 from os_credits.store import batches, charges, projects, usage
 from os_credits.store.slices import slices
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
-    from os_credits.domain.amount import Credits
     from os_credits.domain.pricing import Pricing
     from os_credits.store.charges import ChargeKey
     from os_credits.store.pool import Connection
@@ -44,10 +42,24 @@ class NewUsage:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What pricing anew changes: the charges, and their credits in sum, in millionths."""
+    """What a change of an input changes: the charges, and their credits in sum, in millionths."""
 
-    charge_keys: frozenset[ChargeKey]
-    micro: int
+    charge_keys: frozenset[ChargeKey] = frozenset()
+    micro: int = 0
+
+    def __add__(self, other: Change) -> Change:
+        """Join two changes."""
+        return Change(self.charge_keys | other.charge_keys, self.micro + other.micro)
+
+    @property
+    def project_count(self) -> int:
+        """Count the projects that it concerns."""
+        return len({project_id for project_id, *_ in self.charge_keys})
+
+    @property
+    def hour_count(self) -> int:
+        """Count the hours of projects that it concerns, whatever the meters and flavors."""
+        return len({(project_id, hour_ms) for project_id, hour_ms, *_ in self.charge_keys})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +71,9 @@ class Repriced:
     change_micro: int
 
 
-async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> None:
+async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> Change:
     """Add quantities to the stored usage, price the sums and move the charges."""
+    change = Change()
     names = await _names(conn, pricing, {one.project_id for one in new})
     # By hour, so that one statement touches few chunks.
     ordered = sorted(new, key=lambda one: one.key[1])
@@ -80,7 +93,8 @@ async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricin
             )
         await usage.copy_usage(conn, [one.row for one in repriced if one.row.key not in stored])
         await usage.put_usage(conn, [one.row for one in repriced if one.row.key in stored])
-        await _move_charges(conn, repriced)
+        change += await _move_charges(conn, repriced)
+    return change
 
 
 async def reprice_projects(conn: Connection, project_ids: Iterable[int], pricing: Pricing) -> None:
@@ -96,16 +110,14 @@ async def reprice(
 
     With `preview`, nothing is written.
     """
-    charge_keys: set[ChargeKey] = set()
-    change_micro = 0
-    for first, last in _spans(await usage.count_billable_usage(conn, chosen)):
-        rows = await usage.read_billable_usage(conn, chosen, first, last)
+    change = Change()
+    for first, last in _spans(await usage.count_usage(conn, chosen)):
+        rows = await usage.read_chosen_usage(conn, chosen, first, last)
         repriced = await _changes_of(conn, rows, pricing)
         if not preview:
             await _write_changes(conn, repriced)
-        charge_keys.update(one.charge_key for one in repriced)
-        change_micro += sum(one.change_micro for one in repriced)
-    return Change(frozenset(charge_keys), change_micro)
+        change += _change_of(_moved(repriced))
+    return change
 
 
 def _spans(counts: Sequence[tuple[datetime, int]]) -> Iterator[tuple[datetime, datetime]]:
@@ -140,17 +152,18 @@ def _reprice(
     names: tuple[str, ...],
 ) -> Repriced:
     """Price a row anew; its `credits` are those of before."""
-    _, hour_ms, flavor_id, kind = row.key
-    after: Credits | None = None
-    if kind == UsageKind.BILLED:
-        after = credits_of_usage(
-            pricing,
-            meter_id=meter_id,
-            flavor_id=flavor_id,
-            hour_ms=hour_ms,
-            quantity=row.quantity,
-            project_names=names,
-        )
+    series_id, hour_ms, flavor_id, kind = row.key
+    after = credits_of_usage(
+        pricing,
+        project_id=project_id,
+        meter_id=meter_id,
+        series_id=series_id,
+        flavor_id=flavor_id,
+        hour_ms=hour_ms,
+        kind=kind,
+        quantity=row.quantity,
+        project_names=names,
+    )
     return Repriced(
         UsageRow(row.key, row.quantity, after),
         (project_id, hour_ms, meter_id, flavor_id),
@@ -174,10 +187,21 @@ async def _write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None
         await _move_charges(conn, repriced[part])
 
 
-async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> None:
+async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> Change:
+    moved = _moved(repriced)
+    if moved:
+        changes = {key: from_micro(micro) for key, micro in moved.items()}
+        await charges.add_to_charges(conn, changes, changed_at=await batches.read_now(conn))
+    return _change_of(moved)
+
+
+def _moved(repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
+    """Sum by how many millionths each charge changes."""
     changes: dict[ChargeKey, int] = defaultdict(int)
     for one in repriced:
         changes[one.charge_key] += one.change_micro
-    moved = {key: from_micro(change) for key, change in changes.items() if change}
-    if moved:
-        await charges.add_to_charges(conn, moved, changed_at=await batches.read_now(conn))
+    return {key: micro for key, micro in changes.items() if micro}
+
+
+def _change_of(moved: dict[ChargeKey, int]) -> Change:
+    return Change(frozenset(moved), sum(moved.values()))

@@ -34,6 +34,7 @@ class Stats:
     rated_samples: int = 0
     duplicate_samples: int = 0
     late_samples: int = 0
+    excluded_samples: int = 0
     booked_entries: Counter[str] = field(default_factory=Counter)
 
     def note_accepted(self, meter: str, count: int, last_ms: int) -> None:

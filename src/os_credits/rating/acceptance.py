@@ -45,13 +45,15 @@ class Circumstances:
     """What a push is judged under, besides itself.
 
     `deltas_allowed` is false for doors whose senders repeat and interleave freely (remote
-    write): amounts of their own would then be wrong.
+    write): amounts of their own would then be wrong. Samples before `kept_from_ms` were dropped,
+    or are about to be: nothing older is taken, whatever the window.
     """
 
     now_ms: int
     window: AcceptanceWindow
     access: Access
     deltas_allowed: bool
+    kept_from_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -174,6 +176,11 @@ class _Work:
             f"{self._moment(at)} is older than the acceptance window of "
             f"{window.past_ms / 86_400_000:g} days"
         ))  # fmt: skip
+        dropped = ~old & (self.times[places] < self.under.kept_from_ms)
+        self.refuse("dropped", places[dropped], lambda at: (
+            f"{self._moment(at)} is of a time whose samples are no longer kept"
+        ))  # fmt: skip
+        old |= dropped
         ahead = self.times[places] > now + window.ahead_ms
         self.refuse("too_far_ahead", places[ahead], lambda at: (
             f"{self._moment(at)} is more than {window.ahead_ms / 1000:g} s ahead of the "

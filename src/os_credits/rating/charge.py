@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import MICRO_PER_CREDIT, Credits, divide_half_even, from_micro
+from os_credits.domain.settlement import Verdict
+from os_credits.domain.usage import UsageKind
 
 if TYPE_CHECKING:
     from os_credits.domain.meter import MeterDefinition
@@ -29,17 +31,33 @@ def charge_of(quantity: int, credits_per_unit: Decimal, definition: MeterDefinit
 def credits_of_usage(
     pricing: Pricing,
     *,
+    project_id: int,
     meter_id: int,
+    series_id: int,
     flavor_id: int,
     hour_ms: int,
+    kind: int,
     quantity: int,
     project_names: tuple[str, ...],
 ) -> Credits | None:
-    """Give what a billed quantity costs: zero outside the whitelist, None without a price.
+    """Give what a quantity costs: zero outside the whitelist, None without a price.
 
-    None also where it would cost more than `CHARGE_MAX`: one absurd sample must neither take
+    Suspect and unmetered usage costs what its settlement says, None while it has none. None
+    also where it would cost more than `CHARGE_MAX`: one absurd sample must neither take
     everything from a project nor stop the account of all others.
     """
+    if kind != UsageKind.BILLED:
+        settled = pricing.settlements.find(
+            project_id=project_id,
+            meter_id=meter_id,
+            series_id=series_id,
+            kind=kind,
+            hour_ms=hour_ms,
+        )
+        if settled is None:
+            return None
+        if settled.verdict is Verdict.WAIVE:
+            return NOT_BILLED
     if not pricing.whitelist.bills(project_names, hour_ms):
         return NOT_BILLED
     price = pricing.prices.at(meter_id, flavor_id, hour_ms)

@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 
 def parts_of(
-    after: SampleColumns, before: SampleColumns, *, window_ms: int, rows_max: int
-) -> Iterator[tuple[SampleColumns, SampleColumns]]:
-    """Give both sides in parts that hold the same series, about `rows_max` rows of usage each.
+    *sides: SampleColumns, window_ms: int, rows_max: int
+) -> Iterator[tuple[SampleColumns, ...]]:
+    """Give all sides in parts that hold the same series, about `rows_max` rows of usage each.
 
     A pair of neighbours makes as many rows as the hours between them, so a few samples after a
-    long silence can make a great many. One series is never cut. Both sides are sorted by
-    series; every series of `before` is in `after`.
+    long silence can make a great many. One series is never cut. Each side is sorted by series.
     """
-    if len(after.series_ids) == 0:
+    series_ids = np.unique(np.concatenate([side.series_ids for side in sides]))
+    if len(series_ids) == 0:
         return
-    numbers, series_ids = _part_numbers(after, window_ms, rows_max)
-    of_before = numbers[np.searchsorted(series_ids, before.series_ids)]
-    of_after = numbers[np.searchsorted(series_ids, after.series_ids)]
+    rows = np.sum([_row_counts(side, series_ids, window_ms) for side in sides], axis=0)
+    numbers = (np.cumsum(rows) - rows) // rows_max
+    of_sides = [numbers[np.searchsorted(series_ids, side.series_ids)] for side in sides]
     for number in np.unique(numbers).tolist():
-        yield after.where(of_after == number), before.where(of_before == number)
+        yield tuple(side.where(of == number) for side, of in zip(sides, of_sides, strict=True))
 
 
-def _part_numbers(
-    samples: SampleColumns, window_ms: int, rows_max: int
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give each series the number of its part; the parts, and the series they belong to."""
-    gaps = np.diff(samples.times_ms, prepend=samples.times_ms[0])
+def _row_counts(
+    samples: SampleColumns, series_ids: NDArray[np.int64], window_ms: int
+) -> NDArray[np.int64]:
+    """Estimate for each series how many rows of usage its samples make."""
+    gaps = np.diff(samples.times_ms, prepend=samples.times_ms[:1])
     rows = np.clip(gaps, 0, window_ms) // HOUR_MS + 2
-    series_ids, starts = np.unique(samples.series_ids, return_index=True)
-    rows[starts] = 1
-    rows_before = np.cumsum(rows) - rows
-    return rows_before[starts] // rows_max, series_ids
+    is_first = np.diff(samples.series_ids, prepend=-1) != 0
+    counts = np.zeros(len(series_ids), np.int64)
+    np.add.at(counts, np.searchsorted(series_ids, samples.series_ids), np.where(is_first, 1, rows))
+    return counts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.meter import MeterDefinition, MeterVersion
@@ -29,39 +30,60 @@ async def insert_meter(conn: Connection, definition: MeterDefinition) -> int:
 
 
 async def insert_version(
-    conn: Connection, meter_id: int, definition: MeterDefinition, valid_from: datetime
-) -> None:
-    """Let a definition hold from a full hour on; the same start again changes nothing."""
-    await conn.execute(
+    conn: Connection,
+    meter_id: int,
+    definition: MeterDefinition,
+    valid_from: datetime,
+    *,
+    author: str = "meter file",
+    reason: str = "",
+) -> bool:
+    """Let a definition hold from a full hour on; false if one with this start is there already."""
+    done = await conn.fetchval(
         """
-        INSERT INTO meter_version (meter_id, definition, valid_from) VALUES ($1, $2, $3)
-        ON CONFLICT (meter_id, valid_from) DO NOTHING
+        INSERT INTO meter_version (meter_id, definition, valid_from, author, reason)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (meter_id, valid_from) DO NOTHING RETURNING id
         """,
         meter_id,
         json.dumps(definition.dated_part()),
         valid_from,
+        author,
+        reason,
     )
+    return done is not None
 
 
 async def lock_meters(conn: Connection) -> None:
     """Keep other copies from changing meters until this transaction ends."""
-    await conn.execute("LOCK TABLE meter IN SHARE ROW EXCLUSIVE MODE")
+    await conn.execute("SELECT pg_advisory_xact_lock('meter'::regclass::oid::bigint)")
 
 
-async def read_clock(conn: Connection) -> tuple[datetime, str]:
-    """Read the database's clock, and a mark that changes with the meters and with the database.
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """The database's clock, from when on samples are kept, and a mark of what is known.
 
-    The latter as after a switch to a standby or to a restored copy, which may lack what this
-    one has committed last.
+    The mark changes with the meters and with the database, as after a switch to a standby or
+    to a restored copy, which may lack what this one has committed last.
     """
+
+    now: datetime
+    kept_from: datetime
+    mark: str
+
+
+async def read_clock(conn: Connection) -> Clock:
+    """Read what samples are judged by."""
     (row,) = await conn.fetch(
         """
-        SELECT clock_timestamp() AS now, concat_ws(' ', (SELECT max(id) FROM meter_version),
+        SELECT clock_timestamp() AS now,
+            (SELECT samples_announced_until FROM retention) AS kept_from,
+            concat_ws(' ', (SELECT max(id) FROM meter_version),
             (SELECT oid FROM pg_database WHERE datname = current_database()),
             pg_postmaster_start_time()) AS mark
         """
     )
-    return row["now"], row["mark"]
+    return Clock(**dict(row))
 
 
 async def list_versions(conn: Connection) -> list[MeterVersion]:

@@ -1,4 +1,8 @@
-"""Table `sample` (hypertable): one row for each series and time, the sample that counts."""
+"""Table `sample` (hypertable): one row for each series and time, the sample that counts.
+
+Before old ones are dropped, the last two of each series become its rows of `sample_floor`, so
+that the next sample still finds what was before it.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.domain.period import HOUR_MS, from_ms, to_ms
+from os_credits.domain.period import HOUR_MS, ceil_ms, from_ms, to_ms
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
@@ -115,21 +119,99 @@ async def replace_samples(conn: Connection, samples: StoredSamples) -> None:
 
 async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
     """Read the last two samples of each series."""
-    parts = [_columns([])]
+    parts = [columns_of([])]
     for part in slices(len(series_ids)):
         rows = await conn.fetch(
             """
             SELECT s.series_id, s.measured_at, s.value, s.label_set_id
             FROM unnest($1::bigint[]) AS w(series_id)
             CROSS JOIN LATERAL (
-                SELECT series_id, measured_at, value, label_set_id FROM sample
-                WHERE sample.series_id = w.series_id ORDER BY measured_at DESC LIMIT 2
+                (SELECT series_id, measured_at, value, label_set_id FROM sample
+                 WHERE sample.series_id = w.series_id ORDER BY measured_at DESC LIMIT 2)
+                UNION ALL
+                (SELECT series_id, measured_at, value, label_set_id FROM sample_floor f
+                 WHERE f.series_id = w.series_id)
+                ORDER BY measured_at DESC LIMIT 2
             ) s
             """,
             series_ids[part],
         )
-        parts.append(_columns(rows))
+        parts.append(columns_of(rows))
     return _joined(parts)
+
+
+async def count_samples(
+    conn: Connection, series_ids: Sequence[int], start: datetime, end: datetime
+) -> dict[int, int]:
+    """Count the samples of each series from `start` up to before `end`, where there are any."""
+    rows = await conn.fetch(
+        """
+        SELECT series_id, count(*) AS samples FROM sample
+        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
+        GROUP BY series_id ORDER BY series_id
+        """,
+        series_ids,
+        start,
+        end,
+    )
+    return {row["series_id"]: row["samples"] for row in rows}
+
+
+async def read_period(
+    conn: Connection, series_ids: Sequence[int], start: datetime, end: datetime
+) -> StoredSamples:
+    """Read the samples of these series from `start` up to before `end`, and what is next to them.
+
+    That is two before and two after, where there are any. Sorted by series and time.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT series_id, measured_at, value, label_set_id FROM sample
+        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
+        """,
+        series_ids,
+        start,
+        end,
+    )
+    inside = columns_of(rows)
+    edges = [to_ms(edge) for edge in (start, end) if FIRST_MOMENT < edge < LAST_MOMENT]
+    around = await read_neighbours(
+        conn,
+        np.repeat(np.array(series_ids, np.int64), len(edges)),
+        np.tile(np.array(edges, np.int64), len(series_ids)),
+    )
+    return _without_repetition(_joined([inside, around]))
+
+
+def within(samples: StoredSamples, start: datetime, end: datetime) -> NDArray[np.bool_]:
+    """Tell which samples lie from `start` up to before `end`."""
+    inside: NDArray[np.bool_] = (samples.times_ms >= ceil_ms(start)) & (
+        samples.times_ms < ceil_ms(end)
+    )
+    return inside
+
+
+async def have_floor(conn: Connection, series_ids: Sequence[int]) -> bool:
+    """Tell whether samples of any of these series were dropped."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM sample_floor WHERE series_id = ANY($1::bigint[]))", series_ids
+    )
+    return found
+
+
+async def delete_period(
+    conn: Connection, series_ids: Sequence[int], start: datetime, end: datetime
+) -> None:
+    """Remove the samples of these series from `start` up to before `end`."""
+    await conn.execute(
+        """
+        DELETE FROM sample
+        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
+        """,
+        series_ids,
+        start,
+        end,
+    )
 
 
 async def read_neighbours(
@@ -142,7 +224,7 @@ async def read_neighbours(
     """
     order = np.argsort(times_ms, kind="stable")
     series_ids, times_ms = series_ids[order], times_ms[order]
-    parts = [_columns([])]
+    parts = [columns_of([])]
     for part in slices(len(times_ms)):
         series, times = series_ids[part], times_ms[part]
         start, end = int(times[0]) - _NEAR_MS, int(times[-1]) + _NEAR_MS
@@ -168,9 +250,14 @@ async def _read_around(
         SELECT s.series_id, s.measured_at, s.value, s.label_set_id, w.place, s.side
         FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS w(series_id, at, place)
         CROSS JOIN LATERAL (
-            (SELECT series_id, measured_at, value, label_set_id, 0 AS side FROM sample
-             WHERE sample.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3
-             ORDER BY measured_at DESC LIMIT 2)
+            (SELECT * FROM (
+                (SELECT series_id, measured_at, value, label_set_id, 0 AS side FROM sample
+                 WHERE sample.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3
+                 ORDER BY measured_at DESC LIMIT 2)
+                UNION ALL
+                (SELECT series_id, measured_at, value, label_set_id, 0 FROM sample_floor f
+                 WHERE f.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3)
+             ) earlier ORDER BY measured_at DESC LIMIT 2)
             UNION ALL
             (SELECT series_id, measured_at, value, label_set_id, 1 AS side FROM sample
              WHERE sample.series_id = w.series_id AND measured_at >= w.at AND measured_at <= $4
@@ -184,10 +271,11 @@ async def _read_around(
     )
     sides = np.array([2 * (row["place"] - 1) + row["side"] for row in rows], np.int64)
     before, at_or_after = np.bincount(sides, minlength=2 * len(times_ms)).reshape(-1, 2).T
-    return _columns(rows), (before >= 2) & (at_or_after >= 3)  # noqa: PLR2004 - the LIMITs above
+    return columns_of(rows), (before >= 2) & (at_or_after >= 3)  # noqa: PLR2004 - the LIMITs above
 
 
-def _columns(rows: Sequence[Record]) -> StoredSamples:
+def columns_of(rows: Sequence[Record]) -> StoredSamples:
+    """Put rows with the columns of `sample` into columns."""
     return StoredSamples(
         np.array([row["series_id"] for row in rows], np.int64),
         np.array([to_ms(row["measured_at"]) for row in rows], np.int64),

@@ -39,12 +39,14 @@ class PricedUsage:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Which usage: from an hour on, of one meter, flavor or project where given."""
+    """Which usage: from an hour on up to an end, of one meter, flavor, project, series."""
 
     start: datetime
     meter_id: int | None = None
     flavor_id: int | None = None
     project_id: int | None = None
+    series_id: int | None = None
+    end: datetime | None = None
 
 
 async def read_usage(
@@ -110,43 +112,48 @@ async def put_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
     )
 
 
-async def count_billable_usage(conn: Connection, chosen: Chosen) -> list[tuple[datetime, int]]:
-    """Count the chosen billed rows of each hour that has any, by hour."""
+async def count_usage(conn: Connection, chosen: Chosen) -> list[tuple[datetime, int]]:
+    """Count the chosen rows of each hour that has any, by hour."""
     rows = await conn.fetch(
         """
         SELECT u.hour, count(*) FROM usage u JOIN series s ON s.id = u.series_id
-        WHERE u.hour >= $1 AND u.kind = 0
+        WHERE u.hour >= $1 AND ($6::timestamptz IS NULL OR u.hour < $6)
           AND ($2::int IS NULL OR s.meter_id = $2)
           AND ($3::int IS NULL OR u.flavor_id = $3)
           AND ($4::bigint IS NULL OR s.project_id = $4)
+          AND ($5::bigint IS NULL OR s.id = $5)
         GROUP BY u.hour ORDER BY u.hour
         """,
         chosen.start,
         chosen.meter_id,
         chosen.flavor_id,
         chosen.project_id,
+        chosen.series_id,
+        chosen.end,
     )
     return [(row[0], row[1]) for row in rows]
 
 
-async def read_billable_usage(
+async def read_chosen_usage(
     conn: Connection, chosen: Chosen, first: datetime, last: datetime
 ) -> list[PricedUsage]:
-    """Read the chosen billed rows of the hours from the first to the last, both included."""
+    """Read the chosen rows of the hours from the first to the last, both included."""
     rows = await conn.fetch(
         """
         SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
                s.project_id, s.meter_id
         FROM usage u JOIN series s ON s.id = u.series_id
-        WHERE u.hour BETWEEN $1 AND $5 AND u.kind = 0
+        WHERE u.hour BETWEEN $1 AND $6
           AND ($2::int IS NULL OR s.meter_id = $2)
           AND ($3::int IS NULL OR u.flavor_id = $3)
           AND ($4::bigint IS NULL OR s.project_id = $4)
+          AND ($5::bigint IS NULL OR s.id = $5)
         """,
         first,
         chosen.meter_id,
         chosen.flavor_id,
         chosen.project_id,
+        chosen.series_id,
         last,
     )
     return [

@@ -89,12 +89,13 @@ async def list_resource_usage(
 async def sum_quantities(
     conn: Connection, project_id: int, *, first_hour: datetime, last_hour: datetime
 ) -> dict[UsageSum, int]:
-    """Sum what a project was metered (kind billed), in smallest steps, as far as it is kept."""
+    """Sum what a project was metered (billed, or settled so), in steps, as far as it is kept."""
     rows = await conn.fetch(
         """
         SELECT u.hour, s.meter_id, u.flavor_id, sum(u.quantity) AS quantity
         FROM series s JOIN usage u ON u.series_id = s.id
-        WHERE s.project_id = $1 AND u.hour BETWEEN $2 AND $3 AND u.kind = 0
+        WHERE s.project_id = $1 AND u.hour BETWEEN $2 AND $3
+          AND (u.kind = 0 OR u.credits > 0)
         GROUP BY u.hour, s.meter_id, u.flavor_id
         """,
         project_id,

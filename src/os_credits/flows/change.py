@@ -1,0 +1,99 @@
+"""Brings usage and charges in step with a change of what they are made of.
+
+Both sides, before and after, are rated over the same neighbourhood, and only their difference
+is written (`rating/usage.py: difference`). Everything here runs under the lock of
+`rating_state`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from os_credits.flows.reprice import Change, NewUsage, apply_usage
+from os_credits.rating.parts import parts_of
+from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from os_credits.domain.pricing import Pricing
+    from os_credits.domain.usage import UsageColumns
+    from os_credits.flows.memory import Facts
+    from os_credits.store.pool import Connection
+    from os_credits.store.samples import StoredSamples
+
+# How many rows of usage are worked out at once.
+USAGE_ROWS_MAX = 100_000
+
+
+def in_columns(rows: StoredSamples, facts: Facts) -> SampleColumns:
+    """Give stored rows, sorted by series and time, as the rating functions take them."""
+    _, fits, flavor_ids, _ = facts.columns(rows.label_set_ids)
+    # The only NaN that is stored is the stale marker.
+    fits &= ~np.isnan(rows.values)
+    return SampleColumns(rows.series_ids, rows.times_ms, rows.values, fits, flavor_ids)
+
+
+async def apply_change(
+    conn: Connection,
+    facts: Facts,
+    *,
+    after: SampleColumns,
+    before: SampleColumns,
+    pricing: Pricing,
+    pricing_before: Pricing | None = None,
+    window_ms: int,
+) -> Change:
+    """Store what changes when the samples `before` become those of `after`.
+
+    Both hold the same series, and of each what is next to a sample that changes.
+    `pricing_before` holds the meters that `before` was rated with, if they are others.
+    """
+    change = Change()
+    meter_of = facts.meter_of_series
+    series_ids = np.unique(np.concatenate([after.series_ids, before.series_ids])).tolist()
+    for meter_id in sorted({meter_of[one] for one in series_ids}):
+        sides = [
+            side.where(_of_meter(side.series_ids, meter_of, meter_id)) for side in (after, before)
+        ]
+        versions = [
+            which.meters.versions_of(meter_id) for which in (pricing, pricing_before or pricing)
+        ]
+        for part in parts_of(*sides, window_ms=window_ms, rows_max=USAGE_ROWS_MAX):
+            rated = (
+                usage_by_versions(side, by, window_ms=window_ms)
+                for side, by in zip(part, versions, strict=True)
+            )
+            new = _named(difference(*rated), facts)
+            change += await apply_usage(conn, list(new), pricing)
+    return change
+
+
+def _named(change: UsageColumns, facts: Facts) -> Iterator[NewUsage]:
+    """Say for each changed quantity which project and meter it concerns."""
+    for series_id, hour_ms, flavor_id, kind, quantity in zip(
+        change.series_ids.tolist(),
+        change.hours_ms.tolist(),
+        change.flavor_ids.tolist(),
+        change.kinds.tolist(),
+        change.quantities.tolist(),
+        strict=True,
+    ):
+        yield NewUsage(
+            (series_id, hour_ms, flavor_id, kind),
+            int(quantity),
+            facts.project_of_series[series_id],
+            facts.meter_of_series[series_id],
+        )
+
+
+def _of_meter(
+    series_ids: NDArray[np.int64], meter_of: dict[int, int], meter_id: int
+) -> NDArray[np.bool_]:
+    unique, inverse = np.unique(series_ids, return_inverse=True)
+    chosen = np.array([meter_of[one] == meter_id for one in unique.tolist()], np.bool_)
+    return chosen[inverse]
