@@ -6,28 +6,26 @@ which is quicker and the same but for the process.
 
 import asyncio
 import json
-import logging
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import psycopg
 import pytest
 import typer
-from typer.testing import CliRunner, Result
+from typer.testing import CliRunner
 
 from os_credits import __version__
-from os_credits.api.logs import HANDLER_NAME
 from os_credits.cli import main
 from os_credits.domain.project import ProjectKey
 from os_credits.settings import BUILT_IN_METERS
 from os_credits.store.pool import Pool, connection, open_pool
 from os_credits.store.projects import ensure_projects
 from tests.acceptance.conftest import running, settings_for
+from tests.acceptance.program import Program
 
 PROGRAM = Path(sys.executable).parent / "os-credits"
 SECONDS_MAX = 60
@@ -35,42 +33,6 @@ GROUPS = ("key", "meter", "owner", "price", "project")
 SERVERS = "openstack_nova_server_status"
 VCPU = "project_vcpu_usage"
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class Program:
-    """Calls the program in this process, on one database."""
-
-    database_url: str
-
-    def __call__(self, *words: str, status: int = 0, **variables: str) -> Result:
-        """Run a command and hold it to its exit status."""
-        environment = {"OS_CREDITS_DATABASE_URL": self.database_url, **variables}
-        result = CliRunner().invoke(main, list(words), env=environment)
-        assert result.exit_code == status, (result.output, result.exception)
-        return result
-
-    def json(self, *words: str, status: int = 0, **variables: str) -> Any:
-        """Run a command with `--json` and read what it prints."""
-        return json.loads(self(*words, "--json", status=status, **variables).stdout)
-
-    def refuse(self, *words: str, status: int = 1, **variables: str) -> str:
-        """Run a command that must fail; give what it says about it, one line for an error."""
-        result = self(*words, status=status, **variables)
-        assert result.stdout == ""
-        return result.stderr.removesuffix("\n")
-
-
-@pytest.fixture
-def program(
-    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Program]:
-    """Give the program on a migrated database, in a folder without a file `.env`."""
-    monkeypatch.chdir(tmp_path)
-    yield Program(database_url)
-    root = logging.getLogger()
-    for handler in [one for one in root.handlers if one.get_name() == HANDLER_NAME]:
-        root.removeHandler(handler)
 
 
 @pytest.fixture

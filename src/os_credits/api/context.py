@@ -60,6 +60,11 @@ class Context:
     grace_period: timedelta
     acceptance_window: timedelta
 
+    @property
+    def acceptance_window_ms(self) -> int:
+        """How far back from the database's clock a sample may be, in milliseconds."""
+        return self.acceptance_window // timedelta(milliseconds=1)
+
 
 CONTEXT = web.AppKey("CONTEXT", Context)
 

@@ -8,11 +8,11 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
 from os_credits.api.context import context_of
+from os_credits.api.names import id_of
 from os_credits.api.reading import Line
 from os_credits.api.routes import Answer, Gate, Routes, json_response
 from os_credits.api.shapes import ConflictShape, ErrorShape, KeyList, KeyShape, NewKey
 from os_credits.domain.access import Scope
-from os_credits.errors import NotFound
 from os_credits.flows.keys import (
     LIMITS_MAX,
     NAME_LENGTH_MAX,
@@ -21,8 +21,6 @@ from os_credits.flows.keys import (
     list_keys,
     revoke_key,
 )
-
-ID_DIGITS_MAX = 18
 
 routes = Routes("API keys")
 
@@ -90,10 +88,7 @@ async def add_key(request: web.Request, body: KeyWish) -> web.Response:
 )
 async def delete_key(request: web.Request) -> KeyShape:
     """Refuse a key from now on; a second time changes nothing, and it stays listed."""
-    text = request.match_info["key_id"]
-    if not (text.isascii() and text.isdigit() and len(text) <= ID_DIGITS_MAX):
-        raise NotFound(f"there is no key {text[:80]!r}")
     context = context_of(request)
-    record = await revoke_key(context.pool, int(text))
+    record = await revoke_key(context.pool, id_of(request, "key_id", what="key"))
     context.keys.forget()
     return KeyShape.model_validate(record)

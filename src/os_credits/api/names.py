@@ -14,11 +14,13 @@ from os_credits.api.routes import Answer
 from os_credits.api.shapes import ErrorShape
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
+from os_credits.errors import NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.rating.charge import units_of
 from os_credits.store import flavors, meters
 from os_credits.store.pool import Connection
 
+ID_DIGITS_MAX = 18
 FOUND_NO_PROJECT = {404: Answer("There is no such project for this key", ErrorShape)}
 
 
@@ -36,6 +38,13 @@ class Names:
     meters: Mapping[int, MeterDefinition]
     flavors: Mapping[int, str]
 
+    def meter_id(self, name: str) -> int:
+        """Find a meter by its name; raises NotFound."""
+        for meter_id, definition in self.meters.items():
+            if definition.name == name:
+                return meter_id
+        raise NotFound(f"there is no meter {name!r}")
+
     def meter(self, meter_id: int | None) -> str | None:
         """Name a meter; None stays None."""
         return None if meter_id is None else self.meters[meter_id].name
@@ -47,6 +56,14 @@ class Names:
     def units(self, meter_id: int, quantity: int) -> str:
         """Write a quantity in the meter's priced units."""
         return units_of(quantity, self.meters[meter_id])
+
+
+def id_of(request: web.Request, part: str, *, what: str) -> int:
+    """Read one of our ids from the path; what can be none is one that does not exist."""
+    text = request.match_info[part]
+    if not (text.isascii() and text.isdecimal() and len(text) <= ID_DIGITS_MAX):
+        raise NotFound(f"there is no {what} {text[:80]!r}")
+    return int(text)
 
 
 async def read_names(conn: Connection) -> Names:

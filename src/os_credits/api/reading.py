@@ -155,6 +155,7 @@ Moment = Annotated[
 Text = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_no_nul)]
 Name = Annotated[Text, Field(min_length=1)]
 Line = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_printable)]
+Reason = Annotated[Line, Field(min_length=1)]
 Amount = Annotated[
     Decimal,
     BeforeValidator(_ours(lambda value: credits_of(_number_text(value)))),

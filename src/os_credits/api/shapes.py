@@ -253,13 +253,15 @@ class EntryPage(Shape):
 class UsageShape(Shape):
     """What one resource used of a meter (and flavor) in one hour.
 
-    `credits` is null while there is no price, and for kinds that are only shown: `suspect`
-    (faster than the meter's `max_rate`) and `unmetered` (a gap longer than its `max_gap`).
+    `credits` is null while there is no price, and for kinds that are only shown unless they
+    are settled: `suspect` (faster than the meter's `max_rate`) and `unmetered` (a gap longer
+    than its `max_gap`).
     """
 
     hour: datetime
     meter: str
     flavor: str | None
+    series_id: int
     resource: str
     identity: dict[str, str]
     kind: Literal["billed", "suspect", "unmetered"]

@@ -87,6 +87,7 @@ def _usage(row: ResourceUsage, names: Names) -> UsageShape:
         hour=row.hour,
         meter=definition.name,
         flavor=names.flavor(row.flavor_id),
+        series_id=row.place[1],
         resource=row.resource,
         identity=dict(row.identity),
         kind=row.kind.name.lower(),

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from os_credits.api.prices import read_price_table
 from os_credits.api.shapes import MeterList, MeterShape
+from os_credits.cli import revision
 from os_credits.cli.database import with_database
 from os_credits.cli.output import Json, examples, print_json, print_table, say
 from os_credits.domain.meter import MeterVersion
@@ -23,6 +24,7 @@ from os_credits.store.pool import Pool, snapshot
 commands = typer.Typer(
     help="Meters: which metrics are tracked, and what their labels mean.", no_args_is_help=True
 )
+revision.add_to(commands)
 File = Annotated[
     Path, typer.Argument(help="A meter file (TOML).", metavar="FILE", show_default=False)
 ]

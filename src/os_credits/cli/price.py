@@ -8,12 +8,12 @@ from typing import Annotated
 import typer
 
 from os_credits.api.prices import read_price_table
-from os_credits.api.reading import moment_of
 from os_credits.api.shapes import PriceChangeShape, PriceList, PriceShape, short_text
 from os_credits.cli.database import with_database
+from os_credits.cli.decisions import hour as hour_of
 from os_credits.cli.operator import author
 from os_credits.cli.output import Json, examples, print_json, print_table, say
-from os_credits.domain.period import floor_hour, full_hour, to_ms
+from os_credits.domain.period import floor_hour, to_ms
 from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput
 from os_credits.flows.prices import PriceChange, set_price
@@ -129,7 +129,7 @@ def set_(
     amount = price_of(credits_per_unit, where="CREDITS")
     if flavor == "":
         raise InvalidInput("must not be blank", where="--flavor")
-    asked = None if start is None else _hour(start)
+    asked = None if start is None else hour_of(start, "--from")
 
     async def work(pool: Pool, _settings: Settings) -> tuple[datetime, PriceChange]:
         hour = asked or await _next_hour(pool)
@@ -155,17 +155,9 @@ def set_(
         verb = f"{'would cost' if dry_run else 'costs'} {short_text(amount)} credits"
     say(f"{what} {verb} from {hour:%Y-%m-%d %H:%M} UTC on")
     say(
-        f"{'would change' if dry_run else 'changed'} {change.hour_count} charges"
+        f"{'would change' if dry_run else 'changed'} the charges of {change.hour_count} hours"
         f" of {change.project_count} projects by {change.credits:+f} credits"
     )
-
-
-def _hour(text: str) -> datetime:
-    try:
-        moment = moment_of(text)
-    except ValueError as error:
-        raise InvalidInput(str(error), where="--from") from None
-    return full_hour(moment, where="--from")
 
 
 async def _next_hour(pool: Pool) -> datetime:

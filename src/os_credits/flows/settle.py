@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING
 
-from os_credits.domain.period import full_hour
+from os_credits.domain.amount import from_micro, to_micro
+from os_credits.domain.period import HOUR, full_hour, to_ms
+from os_credits.domain.usage import UsageKind
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change, reprice
-from os_credits.store import rating_state, retention, series, settlements
+from os_credits.rating.charge import credits_of_usage
+from os_credits.store import projects, rating_state, retention, series, settlements
 from os_credits.store.pool import Pool, previewed
 from os_credits.store.usage import Chosen
+from os_credits.store.usage_reads import ResourceUsage, list_open_usage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
+    from os_credits.domain.amount import Credits
+    from os_credits.domain.pricing import Pricing
     from os_credits.domain.settlement import Verdict
-    from os_credits.domain.usage import UsageKind
+    from os_credits.store.pool import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,72 @@ class Settled:
 
     settlement_id: int | None
     change: Change
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """Suspect or unmetered usage of one series and flavor that nobody has decided about.
+
+    `quantity` is in the meter's smallest steps; `credits_if_billed` is None where an hour of it
+    has no price.
+    """
+
+    kind: UsageKind
+    series_id: int
+    meter_id: int
+    flavor_id: int
+    resource: str
+    identity: Mapping[str, str]
+    first_hour: datetime
+    end_hour: datetime
+    hour_count: int
+    quantity: int
+    credits_if_billed: Credits | None
+
+
+async def list_unsettled(conn: Connection, project_id: int) -> list[Unsettled]:
+    """Give what waits for a verdict, and what it would cost if it were billed."""
+    pricing = await read_pricing(conn)
+    names = (await projects.names_of(conn, [project_id]))[project_id]
+    rows = await list_open_usage(conn, project_id)
+    return [
+        _unsettled(list(of_series), project_id, pricing, names)
+        for _, of_series in groupby(rows, lambda one: (one.place[1], one.flavor_id, one.kind))
+    ]
+
+
+def _unsettled(
+    rows: list[ResourceUsage], project_id: int, pricing: Pricing, names: tuple[str, ...]
+) -> Unsettled:
+    first = rows[0]
+    costs = [
+        credits_of_usage(
+            pricing,
+            project_id=project_id,
+            meter_id=one.meter_id,
+            series_id=one.place[1],
+            flavor_id=one.flavor_id,
+            hour_ms=to_ms(one.hour),
+            kind=UsageKind.BILLED,
+            quantity=one.quantity,
+            project_names=names,
+        )
+        for one in rows
+    ]
+    known = [to_micro(cost) for cost in costs if cost is not None]
+    return Unsettled(
+        kind=first.kind,
+        series_id=first.place[1],
+        meter_id=first.meter_id,
+        flavor_id=first.flavor_id,
+        resource=first.resource,
+        identity=first.identity,
+        first_hour=first.hour,
+        end_hour=rows[-1].hour + HOUR,
+        hour_count=len(rows),
+        quantity=sum(one.quantity for one in rows),
+        credits_if_billed=from_micro(sum(known)) if len(known) == len(costs) else None,
+    )
 
 
 async def settle(pool: Pool, request: SettlementRequest, *, preview: bool = False) -> Settled:

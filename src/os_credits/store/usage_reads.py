@@ -12,9 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from asyncpg import Record
+
     from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
 
+# How many hours that wait for a verdict are looked at; settling some brings the next.
+OPEN_ROWS_MAX = 50_000
 # Where a row of usage stands in a project's list: hour, series, flavor, kind.
 UsagePlace = tuple["datetime", int, int, int]
 # Hour, meter, flavor.
@@ -70,20 +74,37 @@ async def list_resource_usage(
         kind,
         limit,
     )
-    return [
-        ResourceUsage(
-            place=(row["hour"], row["series_id"], row["flavor_id"], row["kind"]),
-            meter_id=row["meter_id"],
-            resource=row["resource"],
-            identity=json.loads(row["identity"]),
-            flavor_id=row["flavor_id"],
-            kind=UsageKind(row["kind"]),
-            hour=row["hour"],
-            quantity=int(row["quantity"]),
-            credits=row["credits"],
-        )
-        for row in rows
-    ]
+    return [_resource_usage(row) for row in rows]
+
+
+async def list_open_usage(conn: Connection, project_id: int) -> list[ResourceUsage]:
+    """Give a project's suspect and unmetered usage without a verdict, by series and hour."""
+    rows = await conn.fetch(
+        """
+        SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
+               s.meter_id, s.resource, s.identity
+        FROM series s JOIN usage u ON u.series_id = s.id
+        WHERE s.project_id = $1 AND u.kind <> 0 AND u.credits IS NULL AND u.quantity > 0
+        ORDER BY u.series_id, u.flavor_id, u.kind, u.hour LIMIT $2
+        """,
+        project_id,
+        OPEN_ROWS_MAX,
+    )
+    return [_resource_usage(row) for row in rows]
+
+
+def _resource_usage(row: Record) -> ResourceUsage:
+    return ResourceUsage(
+        place=(row["hour"], row["series_id"], row["flavor_id"], row["kind"]),
+        meter_id=row["meter_id"],
+        resource=row["resource"],
+        identity=json.loads(row["identity"]),
+        flavor_id=row["flavor_id"],
+        kind=UsageKind(row["kind"]),
+        hour=row["hour"],
+        quantity=int(row["quantity"]),
+        credits=row["credits"],
+    )
 
 
 async def sum_quantities(
