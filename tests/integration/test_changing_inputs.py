@@ -265,7 +265,7 @@ async def test_a_wider_gap_for_the_past_corrects_exactly_its_hours(core: Core) -
     done = await change()
 
     assert (1, 4_500_000) == (seen.change.hour_count, seen.change.micro)
-    assert seen.change == done.change
+    assert seen.change.micro == done.change.micro
     assert {2: 6_000_000} == await by_hour(core, base)
     assert ("correction", -4_500_000) == (await booked(core, grace=AT_ONCE))[-1][:2]
     with pytest.raises(Conflict, match="begins at"):

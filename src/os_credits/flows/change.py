@@ -69,7 +69,7 @@ async def apply_change(
                 for side, by in zip(part, versions, strict=True)
             )
             new = _named(difference(*rated), facts)
-            change += await apply_usage(conn, list(new), pricing)
+            change.join(await apply_usage(conn, list(new), pricing))
     return change
 
 

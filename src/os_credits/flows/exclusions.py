@@ -107,7 +107,7 @@ async def exclude_within(
     counts = await samples.count_samples(conn, concerned, start, end)
     for group in groups_of(counts, SAMPLES_AT_ONCE_MAX):
         count += sum(counts[one] for one in group)
-        change += await _take_out(conn, group, start, end, facts, pricing, window_ms)
+        change.join(await _take_out(conn, group, start, end, facts, pricing, window_ms))
     return Excluded(exclusion_id, count, change)
 
 

@@ -5,7 +5,7 @@ Everything here runs under the lock of `rating_state`.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from os_credits.store.slices import slices
 from os_credits.store.usage import Chosen, UsageRow
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from os_credits.domain.pricing import Pricing
@@ -40,26 +40,38 @@ class NewUsage:
     meter_id: int
 
 
-@dataclass(frozen=True, slots=True)
 class Change:
-    """What a change of an input changes: the charges, and their credits in sum, in millionths."""
+    """By how many millionths each charge moves when an input changes."""
 
-    charge_keys: frozenset[ChargeKey] = frozenset()
-    micro: int = 0
+    def __init__(self) -> None:
+        """Change nothing yet."""
+        self._micro: Counter[ChargeKey] = Counter()
 
-    def __add__(self, other: Change) -> Change:
-        """Join two changes."""
-        return Change(self.charge_keys | other.charge_keys, self.micro + other.micro)
+    def add(self, moved: Mapping[ChargeKey, int]) -> None:
+        """Take in how far some charges moved."""
+        self._micro.update(moved)
+
+    def join(self, other: Change) -> None:
+        """Take in another change."""
+        self.add(other._micro)
+
+    @property
+    def micro(self) -> int:
+        """Sum what is charged more (or, if negative, less)."""
+        return sum(self._micro.values())
 
     @property
     def project_count(self) -> int:
         """Count the projects that it concerns."""
-        return len({project_id for project_id, *_ in self.charge_keys})
+        return len({project_id for project_id, *_ in self._moved()})
 
     @property
     def hour_count(self) -> int:
         """Count the hours of projects that it concerns, whatever the meters and flavors."""
-        return len({(project_id, hour_ms) for project_id, hour_ms, *_ in self.charge_keys})
+        return len({(project_id, hour_ms) for project_id, hour_ms, *_ in self._moved()})
+
+    def _moved(self) -> Iterator[ChargeKey]:
+        return (key for key, micro in self._micro.items() if micro)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +105,7 @@ async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricin
             )
         await usage.copy_usage(conn, [one.row for one in repriced if one.row.key not in stored])
         await usage.put_usage(conn, [one.row for one in repriced if one.row.key in stored])
-        change += await _move_charges(conn, repriced)
+        change.add(await _move_charges(conn, repriced))
     return change
 
 
@@ -116,7 +128,7 @@ async def reprice(
         repriced = await _changes_of(conn, rows, pricing)
         if not preview:
             await _write_changes(conn, repriced)
-        change += _change_of(_moved(repriced))
+        change.add(_moved(repriced))
     return change
 
 
@@ -187,12 +199,12 @@ async def _write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None
         await _move_charges(conn, repriced[part])
 
 
-async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> Change:
+async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
     moved = _moved(repriced)
     if moved:
         changes = {key: from_micro(micro) for key, micro in moved.items()}
         await charges.add_to_charges(conn, changes, changed_at=await batches.read_now(conn))
-    return _change_of(moved)
+    return moved
 
 
 def _moved(repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
@@ -201,7 +213,3 @@ def _moved(repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
     for one in repriced:
         changes[one.charge_key] += one.change_micro
     return {key: micro for key, micro in changes.items() if micro}
-
-
-def _change_of(moved: dict[ChargeKey, int]) -> Change:
-    return Change(frozenset(moved), sum(moved.values()))

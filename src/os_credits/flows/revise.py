@@ -126,13 +126,15 @@ async def _rate_again(
         rows = await samples.read_period(conn, group, start, LAST_MOMENT)
         await facts.learn(conn, rows.label_set_ids)
         columns = in_columns(rows, facts)
-        change += await apply_change(
-            conn,
-            facts,
-            after=columns,
-            before=columns,
-            pricing=pricing,
-            pricing_before=before,
-            window_ms=window_ms,
+        change.join(
+            await apply_change(
+                conn,
+                facts,
+                after=columns,
+                before=columns,
+                pricing=pricing,
+                pricing_before=before,
+                window_ms=window_ms,
+            )
         )
     return change
