@@ -87,6 +87,7 @@ class _Counters(Collector):
             ("samples_rated", "Samples that rating has taken.", stats.rated_samples),
             ("samples_duplicate", "Rated samples that were there.", stats.duplicate_samples),
             ("samples_late", "Rated samples behind a later one.", stats.late_samples),
+            ("samples_excluded", "Rated samples that an exclusion covers.", stats.excluded_samples),
         ):
             yield CounterMetricFamily(f"{PREFIX}_{name}", text, value=count)
         yield _counts("entries_booked", "Lines of the ledger.", "kind", stats.booked_entries)

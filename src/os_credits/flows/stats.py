@@ -69,5 +69,6 @@ class Stats:
             "rated_samples": self.rated_samples,
             "duplicate_samples": self.duplicate_samples,
             "late_samples": self.late_samples,
+            "excluded_samples": self.excluded_samples,
             "booked_entries": dict(self.booked_entries),
         }
