@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 class Balance:
     """The account of a project in one snapshot, all in credits.
 
-    `granted` sums the grant entries, `credited` every entry that is not usage or correction,
-    `booked` all signed entries, `tally` the charges that are not yet booked (positive: still
-    to be paid).
+    `granted` sums the entries that grant, `credited` all that are not used (`entry.py` tells
+    them apart), `booked` all signed entries, `tally` the charges that are not yet booked
+    (positive: still to be paid).
     """
 
     project_id: int

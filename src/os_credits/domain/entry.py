@@ -1,4 +1,9 @@
-"""One immutable line of a project's account, and the chain that binds the lines together."""
+"""One immutable line of a project's account, and the chain that binds the lines together.
+
+What a line means for the balance, here and in every statement of `store`: it is *used* if it
+names a meter (usage, corrections, and of the opening what an older service had charged), else
+credits were given or taken; of these, grants and openings are *granted*.
+"""
 
 from __future__ import annotations
 

@@ -50,12 +50,19 @@ class Exclusions:
     """The exclusions that hold, for finding the samples that they take out."""
 
     def __init__(self, exclusions: Sequence[Exclusion] = ()) -> None:
-        """Take those that were not lifted."""
-        self._exclusions = exclusions
+        """Take those that were not lifted; there may be several for each of many projects."""
+        self._count = len(exclusions)
+        self._of_series: dict[int, list[Exclusion]] = {}
+        self._of_project: dict[int, list[Exclusion]] = {}
+        for one in exclusions:
+            if one.series_id is None:
+                self._of_project.setdefault(one.project_id, []).append(one)
+            else:
+                self._of_series.setdefault(one.series_id, []).append(one)
 
     def __len__(self) -> int:
         """Count them."""
-        return len(self._exclusions)
+        return self._count
 
     def cover(
         self,
@@ -66,23 +73,25 @@ class Exclusions:
     ) -> NDArray[np.bool_]:
         """Tell which samples lie in one; the dictionaries say whose a series is."""
         covered = np.zeros(len(series_ids), np.bool_)
-        if not self._exclusions:
+        if not self._count:
             return covered
         unique, inverse = np.unique(series_ids, return_inverse=True)
-        series = unique.tolist()
-        projects = {project_of[one] for one in series}
-        for one in self._exclusions:
-            if one.project_id not in projects:
-                continue
-            concerned = np.array(
-                [
-                    project_of[series_id] == one.project_id
-                    and one.meter_id in (None, meter_of[series_id])
-                    and one.series_id in (None, series_id)
-                    for series_id in series
-                ],
-                np.bool_,
-            )
-            inside = (times_ms >= one.start_ms) & (times_ms < one.end_ms)
-            covered |= concerned[inverse] & inside
+        spans = [self._spans(one, project_of[one], meter_of[one]) for one in unique.tolist()]
+        for layer in range(max(map(len, spans), default=0)):
+            starts, ends = np.array(
+                [one[layer] if layer < len(one) else (LAST_MS, LAST_MS) for one in spans], np.int64
+            ).T
+            covered |= (times_ms >= starts[inverse]) & (times_ms < ends[inverse])
         return covered
+
+    def _spans(self, series_id: int, project_id: int, meter_id: int) -> list[tuple[int, int]]:
+        """Give from when up to when (ms) the samples of a series are out, one for each."""
+        found = [
+            *self._of_series.get(series_id, ()),
+            *self._of_project.get(project_id, ()),
+        ]
+        return [
+            (one.start_ms, one.end_ms)
+            for one in found
+            if one.project_id == project_id and one.meter_id in (None, meter_id)
+        ]

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits
-from os_credits.domain.entry import EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from os_credits.domain.balance import Balance
-
-USED_KINDS = (EntryKind.USAGE, EntryKind.CORRECTION, None)
+    from os_credits.domain.entry import EntryKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +34,7 @@ class Place:
 class Line:
     """One change of the balance: an entry, or (`kind` None) a charge that is not yet booked.
 
-    `amount` is signed, in credits: usage is negative. Meter and flavor are set for usage.
+    `amount` is signed, in credits: usage is negative. The meter is set for what was used.
     `entry_id` of an open charge is the entry that booked a part of it, None if none did.
     """
 
@@ -51,8 +49,8 @@ class Line:
 
     @property
     def is_usage(self) -> bool:
-        """Tell whether the line is usage, corrected or open usage, and no given credits."""
-        return self.kind in USED_KINDS
+        """Tell whether the line says what was used, booked or not, and not what was given."""
+        return self.meter_id is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Appends to the ledger: closed hours and grants. The only way by which entries enter."""
+"""Appends to the ledger: closed hours and grants. `append` is the only way entries enter by."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ async def _book_due(conn: Connection, now: datetime, grace: timedelta) -> list[E
         limit=CHARGES_MAX,
     )
     drafts = [draft_of_charge(charge) for charge in open_charges]
-    entry_ids = await _append(conn, drafts)
+    entry_ids = await append(conn, drafts)
     if drafts:
         await charges.mark_booked(conn, open_charges, entry_ids)
     return drafts
 
 
-async def _append(conn: Connection, drafts: Sequence[EntryDraft]) -> list[int]:
+async def append(conn: Connection, drafts: Sequence[EntryDraft]) -> list[int]:
     """Append drafts, sorted by project, each to its project's chain; gives their ids.
 
     The clock is read behind the lock, so that the entries of a project rise in time.
@@ -121,7 +121,7 @@ async def grant(pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal
         else:
             now = await batches.read_now(conn)
             grant_id = await grants.insert_grant(conn, request)
-            (entry_id,) = await _append(conn, [draft_of_grant(request, grant_id, now)])
+            (entry_id,) = await append(conn, [draft_of_grant(request, grant_id, now)])
             await rearm(conn, request.project_id, percents)
         account = await balances.read_balances(conn, [request.project_id])
     return GrantResult(entry_id, account[request.project_id], created=known is None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from os_credits.notify.thresholds import checked_percents, crossing, rearmed
+from os_credits.notify.thresholds import checked_percents, crossing, rearmed, settled
 from os_credits.store import mails, notices
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import connection, transaction
@@ -106,5 +106,18 @@ async def rearm(conn: Connection, project_id: int, percents: Sequence[Decimal]) 
     state = await notices.lock_state(conn, project_id)
     balance = (await read_balances(conn, [project_id]))[project_id]
     lowest_percent = rearmed(balance, checked_percents(percents), state.lowest_percent)
+    if lowest_percent != state.lowest_percent:
+        await notices.update_state(conn, project_id, lowest_percent)
+
+
+async def settle(conn: Connection, project_id: int, percents: Sequence[Decimal]) -> None:
+    """Take the lines that are crossed now as told: an older service has said so, or should have.
+
+    Call it in the transaction that appended a project's opening, after it; lines that the
+    opening has lifted the balance above are armed.
+    """
+    state = await notices.lock_state(conn, project_id)
+    balance = (await read_balances(conn, [project_id]))[project_id]
+    lowest_percent = settled(balance, checked_percents(percents))
     if lowest_percent != state.lowest_percent:
         await notices.update_state(conn, project_id, lowest_percent)

@@ -15,6 +15,7 @@ from os_credits.domain.period import HOUR, floor_hour
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from decimal import Decimal
 
     from os_credits.domain.charge import OpenCharge
     from os_credits.domain.grant import GrantRequest
@@ -52,7 +53,6 @@ def due_at(now: datetime, grace: timedelta) -> Due:
 def draft_of_charge(charge: OpenCharge) -> EntryDraft:
     """Make the entry that brings what is booked up to what is charged; usage is negative."""
     is_first = charge.entry_id is None
-    key = f"charge:{charge.project_id}:{charge.meter_id}:{charge.flavor_id}:{charge.hour:%Y%m%d%H}"
     return EntryDraft(
         project_id=charge.project_id,
         kind=EntryKind.USAGE if is_first else EntryKind.CORRECTION,
@@ -60,11 +60,25 @@ def draft_of_charge(charge: OpenCharge) -> EntryDraft:
         hour=charge.hour,
         reason="" if is_first else CORRECTION_REASON,
         author=AUTHOR,
-        entry_key=key if is_first else f"{key}:{charge.correction_count + 1}",
+        entry_key=key_of_charge(
+            charge.project_id,
+            charge.meter_id,
+            charge.flavor_id,
+            charge.hour,
+            0 if is_first else charge.correction_count + 1,
+        ),
         meter_id=charge.meter_id,
         flavor_id=charge.flavor_id,
         corrects=charge.entry_id,
     )
+
+
+def key_of_charge(
+    project_id: int, meter_id: int, flavor_id: int, hour: datetime, correction: int
+) -> str:
+    """Give the entry key of a charge's first booking (0) or of its n-th correction."""
+    key = f"charge:{project_id}:{meter_id}:{flavor_id}:{hour:%Y%m%d%H}"
+    return f"{key}:{correction}" if correction else key
 
 
 def draft_of_grant(request: GrantRequest, grant_id: int, now: datetime) -> EntryDraft:
@@ -77,5 +91,47 @@ def draft_of_grant(request: GrantRequest, grant_id: int, now: datetime) -> Entry
         reason=request.reason,
         author=request.author,
         entry_key=f"grant:{grant_id}",
+        grant_id=grant_id,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningFrame:
+    """What all opening entries of a project share: who wrote them, and when they stand."""
+
+    project_id: int
+    source: str
+    as_of: datetime
+    author: str
+
+
+def draft_of_opening_charge(
+    frame: OpeningFrame, meter_id: int, meter: str, credits_charged: Decimal
+) -> EntryDraft:
+    """Make the entry of what an older service had charged of a meter, in all its time."""
+    return EntryDraft(
+        project_id=frame.project_id,
+        kind=EntryKind.OPENING,
+        amount=Credits(-credits_charged),
+        hour=floor_hour(frame.as_of),
+        reason=f"charged by {frame.source}",
+        author=frame.author,
+        entry_key=f"opening:{frame.project_id}:{meter}",
+        meter_id=meter_id,
+    )
+
+
+def draft_of_opening_grant(
+    frame: OpeningFrame, request: GrantRequest, grant_id: int | None
+) -> EntryDraft:
+    """Make the entry of a grant that an older service had given."""
+    return EntryDraft(
+        project_id=frame.project_id,
+        kind=EntryKind.OPENING,
+        amount=request.amount,
+        hour=floor_hour(frame.as_of),
+        reason=request.reason,
+        author=frame.author,
+        entry_key=request.idempotency_key,
         grant_id=grant_id,
     )

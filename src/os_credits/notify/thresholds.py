@@ -61,6 +61,11 @@ def rearmed(
     return None if gravest is None else max(gravest, lowest_percent)
 
 
+def settled(balance: Balance, percents: Sequence[Decimal]) -> Decimal | None:
+    """Give the state of a project that is taken over: nothing of its past is told any more."""
+    return _gravest(balance, percents)
+
+
 def _gravest(balance: Balance, percents: Sequence[Decimal]) -> Decimal | None:
     if balance.granted <= 0:
         return None

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 async def read_balances(conn: Connection, project_ids: Sequence[int]) -> dict[int, Balance]:
-    """Read the accounts of these projects in one snapshot (one statement)."""
+    """Read the accounts of these projects in one snapshot (one statement).
+
+    `domain/entry.py` says which entries are used and which granted; that usage has a meter is
+    said twice, so that the index of all other entries serves.
+    """
     rows = await conn.fetch(
         """
         SELECT p.id AS project_id, now() AS as_of,
@@ -24,8 +28,10 @@ async def read_balances(conn: Connection, project_ids: Sequence[int]) -> dict[in
             SELECT balance FROM entry WHERE project_id = p.id ORDER BY sequence DESC LIMIT 1
         ) e ON true
         LEFT JOIN LATERAL (
-            SELECT sum(amount) AS credited, sum(amount) FILTER (WHERE kind = 'grant') AS granted
-            FROM entry WHERE project_id = p.id AND kind NOT IN ('usage', 'correction')
+            SELECT sum(amount) AS credited,
+                   sum(amount) FILTER (WHERE kind IN ('grant', 'opening')) AS granted
+            FROM entry
+            WHERE project_id = p.id AND kind NOT IN ('usage', 'correction') AND meter_id IS NULL
         ) c ON true
         LEFT JOIN LATERAL (
             SELECT sum(charged - booked) AS tally FROM charge
@@ -35,11 +41,3 @@ async def read_balances(conn: Connection, project_ids: Sequence[int]) -> dict[in
         project_ids,
     )
     return {row["project_id"]: Balance(**dict(row)) for row in rows}
-
-
-async def projects_with_grants(conn: Connection) -> list[int]:
-    """Give the projects that have a grant: those whose balance can cross a per cent line."""
-    rows = await conn.fetch(
-        "SELECT DISTINCT project_id FROM entry WHERE kind = 'grant' ORDER BY project_id"
-    )
-    return [row["project_id"] for row in rows]

@@ -62,7 +62,7 @@ async def find_grant(conn: Connection, idempotency_key: str) -> StoredGrant | No
     row = await conn.fetchrow(
         """
         SELECT g.id, g.project_id, g.amount, g.reason, g.author, e.id AS entry_id
-        FROM project_grant g JOIN entry e ON e.grant_id = g.id AND e.kind = 'grant'
+        FROM project_grant g JOIN entry e ON e.grant_id = g.id AND e.kind IN ('grant', 'opening')
         WHERE g.idempotency_key = $1
         """,
         idempotency_key,

@@ -30,7 +30,7 @@ async def sum_lines(conn: Connection, project_id: int, after: Place) -> Totals:
         SELECT coalesce(sum(amount), 0) AS balance,
                coalesce(-sum(amount) FILTER (WHERE is_usage), 0) AS used
         FROM (
-            SELECT amount, kind IN ('usage', 'correction') AS is_usage FROM entry
+            SELECT amount, meter_id IS NOT NULL AS is_usage FROM entry
             WHERE project_id = $1 AND hour >= $2
               AND (hour, 0, sequence, 0) > ($2, $3::int, $4::bigint, $5::int)
             UNION ALL
@@ -111,7 +111,7 @@ async def read_used_columns(
             SELECT hour, 0 AS rank, sequence AS major, 0 AS minor, meter_id, -amount AS used
             FROM entry
             WHERE project_id = $1 AND hour >= $2 AND ($3::timestamptz IS NULL OR hour < $3)
-              AND kind IN ('usage', 'correction')
+              AND meter_id IS NOT NULL
             UNION ALL
             SELECT hour, 1, meter_id, flavor_id, meter_id, charged - booked FROM charge
             WHERE project_id = $1 AND charged <> booked

@@ -26,7 +26,7 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """An entry that is neither usage nor a correction of it: mostly a grant."""
+    """An entry that says nothing of what was used: mostly a grant."""
 
     hour: datetime
     kind: EntryKind
@@ -52,11 +52,21 @@ async def sum_charges(
     end: datetime,
     by: Literal["hour", "day"],
 ) -> list[Spent]:
-    """Sum a project's charges per hour or UTC day, meter and flavor, oldest first."""
+    """Sum a project's charges per hour or UTC day, meter and flavor, oldest first.
+
+    What an older service had charged counts in the hour of the opening, without a flavor.
+    """
     rows = await conn.fetch(
         """
-        SELECT date_trunc($4, hour, 'UTC') AS start, meter_id, flavor_id, sum(charged) AS credits
-        FROM charge WHERE project_id = $1 AND hour >= $2 AND hour < $3
+        SELECT date_trunc($4, hour, 'UTC') AS start, meter_id, flavor_id, sum(amount) AS credits
+        FROM (
+            SELECT hour, meter_id, flavor_id, charged AS amount FROM charge
+            WHERE project_id = $1 AND hour >= $2 AND hour < $3
+            UNION ALL
+            SELECT hour, meter_id, 0, -amount FROM entry
+            WHERE project_id = $1 AND hour >= $2 AND hour < $3
+              AND kind = 'opening' AND meter_id IS NOT NULL
+        ) used
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
         """,
         project_id,
@@ -68,7 +78,7 @@ async def sum_charges(
 
 
 async def sum_since(conn: Connection, project_id: int, hour: datetime) -> Credits:
-    """Sum a project's charges of an hour and all later ones."""
+    """Sum a project's charges of an hour and all later ones, without what was opened with."""
     total: Credits = await conn.fetchval(
         "SELECT coalesce(sum(charged), 0) FROM charge WHERE project_id = $1 AND hour >= $2",
         project_id,
@@ -96,7 +106,8 @@ async def list_given(
     rows = await conn.fetch(
         """
         SELECT hour, kind, amount, reason FROM entry
-        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction') AND hour >= $2
+        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction') AND meter_id IS NULL
+          AND hour >= $2
         ORDER BY hour DESC, sequence DESC LIMIT $3
         """,
         project_id,
@@ -115,7 +126,7 @@ async def first_given(
     row = await conn.fetchrow(
         """
         SELECT hour, sum(amount) AS amount FROM entry
-        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction')
+        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction') AND meter_id IS NULL
         GROUP BY hour ORDER BY hour LIMIT 1
         """,
         project_id,

@@ -1,0 +1,54 @@
+"""A group of projects, and since when a project belongs to which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from os_credits.domain.amount import Credits
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """A group of projects, by its name."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class MembershipRequest:
+    """Where a project belongs from the full hour `valid_from` on; None: to no organisation.
+
+    It holds up to the next start; of two for the same start, the one that came later counts.
+    """
+
+    project_id: int
+    organisation: str | None
+    valid_from: datetime
+    reason: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """A revision of a project's place as it is stored."""
+
+    id: int
+    organisation: str | None
+    valid_from: datetime
+    reason: str
+    author: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationSum:
+    """What a project was charged of a meter in the hours in which it belonged."""
+
+    project_id: int
+    meter_id: int
+    credits: Credits
