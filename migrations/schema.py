@@ -186,7 +186,7 @@ Table(
     Column("credits", CREDITS),
     CheckConstraint("kind IN (0, 1, 2)"),
     Index("usage_hour", "hour"),
-    Index("usage_unsettled", "series_id", postgresql_where=text("kind <> 0 AND credits IS NULL")),
+    Index("usage_open", "series_id", "hour", postgresql_where=text("credits IS NULL")),
 )
 Table(
     "rating_state",

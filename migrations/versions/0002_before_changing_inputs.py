@@ -59,7 +59,7 @@ CREATE TABLE settlement (
     CHECK (first_hour < end_hour)
 );
 CREATE INDEX settlement_project ON settlement (project_id);
-CREATE INDEX usage_unsettled ON usage (series_id) WHERE kind <> 0 AND credits IS NULL;
+CREATE INDEX usage_open ON usage (series_id, hour) WHERE credits IS NULL;
 ALTER TABLE meter_version
     ADD COLUMN author text NOT NULL DEFAULT 'meter file',
     ADD COLUMN reason text NOT NULL DEFAULT '';

@@ -14,9 +14,12 @@ import numpy as np
 from os_credits.flows.reprice import Change, NewUsage, apply_usage
 from os_credits.rating.parts import parts_of
 from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
+from os_credits.store import samples
+from os_credits.store.slices import groups_of, slices
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator, Sequence
+    from datetime import datetime
 
     from numpy.typing import NDArray
 
@@ -28,6 +31,9 @@ if TYPE_CHECKING:
 
 # How many rows of usage are worked out at once.
 USAGE_ROWS_MAX = 100_000
+# How many series are counted, and how many samples are held in memory, at once.
+SERIES_AT_ONCE_MAX = 500
+SAMPLES_AT_ONCE_MAX = 200_000
 
 
 def in_columns(rows: StoredSamples, facts: Facts) -> SampleColumns:
@@ -36,6 +42,19 @@ def in_columns(rows: StoredSamples, facts: Facts) -> SampleColumns:
     # The only NaN that is stored is the stale marker.
     fits &= ~np.isnan(rows.values)
     return SampleColumns(rows.series_ids, rows.times_ms, rows.values, fits, flavor_ids)
+
+
+async def sample_groups(
+    conn: Connection, series_ids: Sequence[int], start: datetime, end: datetime
+) -> AsyncIterator[dict[int, int]]:
+    """Give the series that have samples from `start` up to before `end`, with their counts.
+
+    As many at once as have about `SAMPLES_AT_ONCE_MAX` together.
+    """
+    for part in slices(len(series_ids), SERIES_AT_ONCE_MAX):
+        counts = await samples.count_samples(conn, series_ids[part], start, end)
+        for group in groups_of(counts, SAMPLES_AT_ONCE_MAX):
+            yield {one: counts[one] for one in group}
 
 
 async def apply_change(

@@ -13,23 +13,19 @@ import numpy as np
 
 from os_credits.domain.exclusion import Exclusions
 from os_credits.errors import Conflict, InvalidInput, NotFound
-from os_credits.flows.change import apply_change, in_columns
+from os_credits.flows.change import SAMPLES_AT_ONCE_MAX, apply_change, in_columns, sample_groups
 from os_credits.flows.memory import Facts, read_pricing
 from os_credits.flows.reprice import Change
 from os_credits.store import batches, exclusions, rating_state, retention, samples, series
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, previewed, transaction
 from os_credits.store.samples import FIRST_MOMENT, LAST_MOMENT
-from os_credits.store.slices import groups_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from os_credits.domain.pricing import Pricing
     from os_credits.store.pool import Connection
-
-# How many samples are held in memory at once.
-SAMPLES_AT_ONCE_MAX = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +100,9 @@ async def exclude_within(
     start, end = request.starts_at or FIRST_MOMENT, request.ends_at or LAST_MOMENT
     pricing, facts = await read_pricing(conn), Facts()
     count, change = 0, Change()
-    counts = await samples.count_samples(conn, concerned, start, end)
-    for group in groups_of(counts, SAMPLES_AT_ONCE_MAX):
-        count += sum(counts[one] for one in group)
-        change.join(await _take_out(conn, group, start, end, facts, pricing, window_ms))
+    async for counts in sample_groups(conn, concerned, start, end):
+        count += sum(counts.values())
+        change.join(await _take_out(conn, list(counts), start, end, facts, pricing, window_ms))
     return Excluded(exclusion_id, count, change)
 
 

@@ -88,7 +88,10 @@ async def _drop_usage(conn: Connection, state: Retention, old: datetime) -> bool
         return False
     if await retention.first_unpriced_hour(conn, until) is not None:
         return False
-    await retention.sum_days(conn, start, until)
+    day = max(start, _floor_week(first))
+    while day < until:  # one at a time: a statement has its time limit
+        await retention.sum_days(conn, day, day + DAY)
+        day += DAY
     await retention.drop_usage(conn, until)
     return True
 

@@ -14,13 +14,12 @@ from pydantic import ValidationError
 from os_credits.domain.meter import RATING_FIELDS, MeterDefinition, MeterVersion
 from os_credits.domain.period import floor_hour, full_hour
 from os_credits.errors import Conflict, InvalidInput, NotFound
-from os_credits.flows.change import apply_change, in_columns
+from os_credits.flows.change import apply_change, in_columns, sample_groups
 from os_credits.flows.memory import Facts, read_pricing
 from os_credits.flows.reprice import Change
 from os_credits.store import batches, meters, rating_state, retention, samples, series
 from os_credits.store.pool import Pool, previewed
 from os_credits.store.samples import LAST_MOMENT
-from os_credits.store.slices import groups_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
     from os_credits.domain.pricing import Pricing
     from os_credits.store.pool import Connection
-
-SAMPLES_AT_ONCE_MAX = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +118,8 @@ async def _rate_again(
     """Rate every series of the meter from an hour on, as before and as now."""
     pricing, facts, change = await read_pricing(conn), Facts(), Change()
     concerned = await series.list_series_of_meter(conn, meter_id)
-    counts = await samples.count_samples(conn, concerned, start, LAST_MOMENT)
-    for group in groups_of(counts, SAMPLES_AT_ONCE_MAX):
-        rows = await samples.read_period(conn, group, start, LAST_MOMENT)
+    async for counts in sample_groups(conn, concerned, start, LAST_MOMENT):
+        rows = await samples.read_period(conn, list(counts), start, LAST_MOMENT)
         await facts.learn(conn, rows.label_set_ids)
         columns = in_columns(rows, facts)
         change.join(

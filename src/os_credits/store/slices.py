@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 ROWS_MAX = 5000
 
 
-def slices(count: int) -> Iterator[slice]:
-    """Give the slices of `count` rows, `ROWS_MAX` each but for the last."""
-    return (slice(start, start + ROWS_MAX) for start in range(0, count, ROWS_MAX))
+def slices(count: int, rows_max: int = ROWS_MAX) -> Iterator[slice]:
+    """Give the slices of `count` rows, `rows_max` each but for the last."""
+    return (slice(start, start + rows_max) for start in range(0, count, rows_max))
 
 
 def groups_of(counts: Mapping[int, int], total_max: int) -> Iterator[list[int]]:
