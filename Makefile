@@ -5,6 +5,9 @@ SHELL := /bin/sh
 
 PYTHON ?= python3
 PORT ?= 8080
+ROUNDS ?= 10
+SETS ?= 1000
+SEED ?= 1
 DEMO ?= 1
 ARGS ?=
 DOCKER_USERNAME ?=
@@ -23,7 +26,7 @@ endif
 IN_VENV := .venv/bin/python -m
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check bench-quick lock clean up-dev docker-build
+.PHONY: help install run test check soak crash-test mutants bench-quick lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -45,6 +48,15 @@ check: install ## Check style, types, the import rules and the migrations
 	$(IN_VENV) mypy
 	.venv/bin/lint-imports
 	$(WITH_SERVER) pytest tests/migration
+
+soak: install ## Try random sets of samples against the oracle (SETS=1000; again: SETS=1 SEED=<its number>)
+	@$(WITH_SERVER) python -m tests.laws.soak --sets $(SETS) --seed $(SEED)
+
+crash-test: install ## Kill copies and PostgreSQL under load (ROUNDS=10), count what is lost or billed twice
+	@exec setpriv --pdeathsig TERM $(IN_VENV) tests.crash $(ROUNDS)
+
+mutants: install ## Try each mutation of tests/mutations on a copy: its test must fail (ARGS=names)
+	@$(WITH_SERVER) python -m tests.mutations.run $(ARGS)
 
 bench-quick: install ## Print how fast samples go through the door, beside a raw binary COPY
 	@$(WITH_SERVER) --on-disk python -m benchmarks.quick $(ARGS)

@@ -127,9 +127,9 @@ async def wait_until_ready(url: str) -> None:
             await asyncio.sleep(0.1)
 
 
-async def measure(database_url: str) -> dict[str, Any]:
-    """Run all rounds, in turns."""
-    conn = await asyncpg.connect(database_url)
+async def measure(owner_url: str, database_url: str) -> dict[str, Any]:
+    """Run all rounds, in turns: the raw copies as the owner, the service as its own role."""
+    conn = await asyncpg.connect(owner_url)
     await conn.execute("CREATE SCHEMA bench")
     await conn.execute("SET search_path = bench, public")
     pool = await open_pool(database_url, connections_max=1, statement_timeout_seconds=30)
@@ -175,8 +175,9 @@ def _figure(values: list[float]) -> dict[str, float]:
 def main() -> None:
     """Measure, print and record."""
     with database.database(database.server_url()) as url:
-        migrate(url)
-        result = asyncio.run(measure(url))
+        service_url = database.as_service(url)
+        migrate(url, service_url)
+        result = asyncio.run(measure(url, service_url))
     for name, figure in result.items():
         print(f"{name:34} {figure['median']:>12} ({figure['min']} - {figure['max']})")
     RESULTS.mkdir(exist_ok=True)

@@ -20,6 +20,7 @@ from scripts.children import start_child, stop_child
 from scripts.progress import StepError, quietly
 from scripts.timescaledb import Server
 
+OWNER_ROLE = "os_credits_owner"
 SERVICE_ROLE = "os_credits"
 SUPERUSER = "postgres"
 START_SECONDS_MAX = 60
@@ -53,6 +54,7 @@ class Cluster:
                 {
                     "port": 0,
                     SUPERUSER: secrets.token_urlsafe(),
+                    OWNER_ROLE: secrets.token_urlsafe(),
                     SERVICE_ROLE: secrets.token_urlsafe(),
                 }
             )
@@ -94,16 +96,25 @@ class Cluster:
         settings = self._settings()
         return f"postgresql://{role}:{settings[role]}@127.0.0.1:{settings['port']}/{database}"
 
-    def make_role(self, *, may_create: bool) -> None:
-        """Make the ordinary role of the service."""
+    def make_roles(self, *, may_create: bool) -> None:
+        """Make the role that owns the tables, which alone may create, and the service's own."""
         administrator = self.url("postgres", SUPERUSER)
-        password = self._settings()[SERVICE_ROLE]
-        databases.make_role(administrator, SERVICE_ROLE, password, may_create=may_create)
+        settings = self._settings()
+        if OWNER_ROLE not in settings:  # made when one role did everything
+            settings[OWNER_ROLE] = secrets.token_urlsafe()
+            self._remember(settings)
+        for role in (OWNER_ROLE, SERVICE_ROLE):
+            may = may_create and role == OWNER_ROLE
+            databases.make_role(administrator, role, settings[role], may_create=may)
+        if may_create:
+            databases.join_role(administrator, SERVICE_ROLE, OWNER_ROLE)
 
     def make_database(self, name: str) -> None:
-        """Make a database of the service, with the extension."""
-        databases.make_database(self.url("postgres", SUPERUSER), name, SERVICE_ROLE)
-        databases.make_extension(self.url(name, SUPERUSER))
+        """Make a database for the service, with the extension; all in it is the owner's."""
+        databases.make_database(self.url("postgres", SUPERUSER), name, OWNER_ROLE)
+        administrator = self.url(name, SUPERUSER)
+        databases.make_extension(administrator)
+        databases.hand_over(administrator, SERVICE_ROLE, OWNER_ROLE)
 
     def _initialise(self, data: Path) -> None:
         """Fill the data folder; PostgreSQL demands that it is its user's own and closed."""

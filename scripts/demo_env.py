@@ -11,10 +11,11 @@ NAME = "demo.env"
 class EnvFile:
     """The file of one run; only its owner may read it."""
 
-    def __init__(self, folder: Path, url: str, database_url: str) -> None:
+    def __init__(self, folder: Path, url: str, database_url: str, owner_url: str) -> None:
         self.path = folder / NAME
         self._url = url
         self._database_url = database_url
+        self._owner_url = owner_url
 
     def write(self, key: str) -> None:
         """Write the file anew."""
@@ -22,6 +23,7 @@ class EnvFile:
             "OS_CREDITS_URL": self._url,
             "OS_CREDITS_KEY": key,
             "OS_CREDITS_DATABASE_URL": self._database_url,
+            "OS_CREDITS_OWNER_DATABASE_URL": self._owner_url,
         }
         lines = [f"{name}={shlex.quote(value)}\n" for name, value in values.items()]
         places.write_secret(self.path, "".join(lines))

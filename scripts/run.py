@@ -13,10 +13,11 @@ from pathlib import Path
 
 import psycopg
 
-from scripts import demo_env, places, ports, timescaledb
-from scripts.cluster import Cluster
+from scripts import demo_env, places, ports, roles, timescaledb
+from scripts.cluster import OWNER_ROLE, Cluster
 from scripts.known import Known
 from scripts.progress import StepError, give_up, note, step
+from scripts.roles import Urls
 from scripts.service import Service
 
 DATABASE = "os_credits"
@@ -48,12 +49,12 @@ def _run(stack: ExitStack) -> int:
     port = _free_port_for_service()
     folder = _data_folder(stack)
     named = os.environ.get("OS_CREDITS_DATABASE_URL")
-    database_url = named or _start_private_database(stack, folder)
-    service = Service(port, database_url)
+    urls = roles.of_named(named, folder) if named else _start_private_database(stack, folder)
+    service = Service(port, urls.service, urls.owner)
     with step("Migrating the database"):
-        known = _look_at(folder, database_url, is_private=not named)
+        known = _look_at(folder, named or urls.service, is_private=not named)
         service.migrate()
-    env_file = demo_env.EnvFile(folder, service.url, database_url)
+    env_file = demo_env.EnvFile(folder, service.url, urls.service, urls.owner)
     key = known.key or service.make_key()
     env_file.write(key)
     known.remember_key()
@@ -100,15 +101,15 @@ def _data_folder(stack: ExitStack) -> Path:
     return folder
 
 
-def _start_private_database(stack: ExitStack, folder: Path) -> str:
-    """Start the private TimescaleDB and return the URL of the service's database."""
+def _start_private_database(stack: ExitStack, folder: Path) -> Urls:
+    """Start the private TimescaleDB and return how its two roles open the database."""
     cluster = Cluster(timescaledb.make(), folder)
     with step(f"Starting the private TimescaleDB in {folder}"):
         cluster.make()
         stack.enter_context(cluster.running())
-        cluster.make_role(may_create=False)
+        cluster.make_roles(may_create=False)
         cluster.make_database(DATABASE)
-    return cluster.url(DATABASE)
+    return Urls(cluster.url(DATABASE), cluster.url(DATABASE, OWNER_ROLE))
 
 
 def _look_at(folder: Path, database_url: str, *, is_private: bool) -> Known:

@@ -22,7 +22,8 @@ SCOPES = ("ingest", "read", "admin")
 class Service:
     """One copy of the service on one port of the loopback address."""
 
-    def __init__(self, port: int, database_url: str) -> None:
+    def __init__(self, port: int, database_url: str, owner_url: str) -> None:
+        self._owner_url = owner_url
         self.port = port
         self.url = f"http://{ports.LOOPBACK}:{port}"
         self.environment = {
@@ -30,11 +31,14 @@ class Service:
             "OS_CREDITS_DATABASE_URL": database_url,
             "OS_CREDITS_HOST": ports.LOOPBACK,
             "OS_CREDITS_PORT": str(port),
+            # Only `migrate` works as the owner of the tables.
+            "OS_CREDITS_OWNER_DATABASE_URL": "",
         }
 
     def migrate(self) -> None:
-        """Bring the database to the newest schema."""
-        quietly([PROGRAM, "migrate"], env=self.environment, cwd=places.CHECKOUT)
+        """Bring the database to the newest schema, and grant the service its rights in it."""
+        environment = {**self.environment, "OS_CREDITS_OWNER_DATABASE_URL": self._owner_url}
+        quietly([PROGRAM, "migrate"], env=environment, cwd=places.CHECKOUT)
 
     def make_key(self) -> str:
         """Make a key that may do everything, for a person who tries the service."""

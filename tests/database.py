@@ -15,6 +15,7 @@ import psycopg
 from psycopg import sql
 
 SERVER_VARIABLE = "OS_CREDITS_TEST_DATABASE_URL"
+SERVICE_VARIABLE = "OS_CREDITS_TEST_SERVICE_DATABASE_URL"
 
 
 class MissingServerError(Exception):
@@ -22,10 +23,24 @@ class MissingServerError(Exception):
 
 
 def server_url() -> str:
-    """Return the URL of the server whose user may create databases."""
-    url = os.environ.get(SERVER_VARIABLE)
+    """Return the URL of the server, with the role that creates databases and owns their tables."""
+    return _named(SERVER_VARIABLE)
+
+
+def as_service(url: str) -> str:
+    """Return the URL with which the service's role opens the same database."""
+    return with_database(_named(SERVICE_VARIABLE), name_of(url))
+
+
+def as_owner(url: str) -> str:
+    """Return the URL with which the owner of the tables opens the same database."""
+    return with_database(_named(SERVER_VARIABLE), name_of(url))
+
+
+def _named(variable: str) -> str:
+    url = os.environ.get(variable)
     if not url:
-        message = f'{SERVER_VARIABLE} is not set: run this by make test ARGS="..."'
+        message = f'{variable} is not set: run this by make test ARGS="..."'
         raise MissingServerError(message)
     return url
 
@@ -66,14 +81,15 @@ def name_of(url: str) -> str:
 def _drop(url: str, name: str) -> None:
     """Drop a database that forgotten sessions or a background worker may still hold.
 
-    FORCE is not for us: an ordinary user may not end TimescaleDB's worker. TimescaleDB stops it
+    FORCE is not for us: an ordinary user may not end TimescaleDB's worker, only its own sessions
+    and those of the service's role, which it is a member of. TimescaleDB stops it
     by itself on DROP DATABASE, and starts none where connections are refused.
     """
     _execute(url, "ALTER DATABASE {} IS_TEMPLATE false ALLOW_CONNECTIONS false", name)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND usename = current_user",
+            " WHERE datname = %s AND pg_has_role(usesysid, 'USAGE')",
             [name],
         )
     _execute(url, "DROP DATABASE {}", name)

@@ -25,13 +25,18 @@ from os_credits.api import (
     compat,
     costs,
     debug,
+    exclusions,
+    explain,
     history,
     influx,
     keys,
     openapi,
+    organisations,
     prices,
     push,
     read,
+    revisions,
+    settlements,
     usage,
 )
 from os_credits.api.access_log import AccessLog
@@ -57,6 +62,8 @@ from os_credits.flows.meters import (
 )
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Limits, Registry
+from os_credits.flows.retain import Kept, retain
+from os_credits.flows.seal import Sealer
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
 from os_credits.notify.mailer import SmtpMailer
@@ -77,6 +84,7 @@ LINGER_SECONDS = 5.0
 SHUTDOWN_SECONDS = 8.0
 POOL_CLOSE_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
+RETAIN_SECONDS = 600.0
 DAY_MS = 86_400_000
 
 log = structlog.stdlib.get_logger(__name__)
@@ -124,8 +132,13 @@ def _api_routes() -> list[Routes]:
         history.routes,
         read.routes,
         usage.routes,
+        explain.routes,
         costs.routes,
         prices.routes,
+        revisions.routes,
+        exclusions.routes,
+        settlements.routes,
+        organisations.routes,
         admin.routes,
         keys.routes,
         compat.routes,
@@ -278,6 +291,7 @@ def _jobs(
     percents = checked_percents(settings.notice_percents)
     rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
     grace = timedelta(seconds=settings.grace_period_seconds)
+    kept = Kept(samples=_days(settings.samples_kept_days), usage=_days(settings.usage_kept_days))
     jobs += [
         Job("rate", settings.rate_interval_seconds, rater.run, again_if_busy=True),
         Job(
@@ -285,6 +299,8 @@ def _jobs(
             settings.book_interval_seconds,
             lambda: book.book(rater, stats, grace=grace),
         ),
+        Job("seal", settings.book_interval_seconds, Sealer(pool, rater, grace=grace).run),
+        Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
         Job(
             "notice",
             settings.notice_interval_seconds,
@@ -295,6 +311,11 @@ def _jobs(
         run = _deliverer(settings, pool, letterhead)
         jobs.append(Job("deliver", settings.deliver_interval_seconds, run))
     return jobs
+
+
+def _days(count: int) -> timedelta | None:
+    """Give a time to keep something; 0 days stand for ever."""
+    return timedelta(days=count) if count else None
 
 
 def _deliverer(

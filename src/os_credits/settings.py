@@ -45,10 +45,15 @@ from os_credits.legacy_settings import (
 BUILT_IN_METERS = Path(__file__).resolve().parent / "meters.toml"
 MIB = 1024 * 1024
 # What may stand in a file whose name is given by OS_CREDITS_..._FILE.
-SECRETS = ("database_url", "admin_key", "mail_password")
+SECRETS = ("database_url", "owner_database_url", "admin_key", "mail_password")
 SECRET_BYTES_MAX = 10_000
 # Variables with our prefix that are for `os-credits demo` and for the tests, no settings.
-OTHER_VARIABLES = ("os_credits_url", "os_credits_key", "os_credits_test_database_url")
+OTHER_VARIABLES = (
+    "os_credits_url",
+    "os_credits_key",
+    "os_credits_test_database_url",
+    "os_credits_test_service_database_url",
+)
 KEY_LENGTH_MIN = 20
 PROBLEMS_SHOWN_MAX = 3
 
@@ -74,6 +79,10 @@ def _postgresql(url: str) -> str:
             "% as %25, @ as %40, / as %2F"
         )
     return url
+
+
+def _postgresql_or_blank(url: str) -> str:
+    return _postgresql(url) if url else url
 
 
 def _web_address(url: str) -> str:
@@ -113,6 +122,8 @@ class Settings(BaseSettings):
     database_url: Annotated[str, AfterValidator(_postgresql), Field(repr=False)] = (
         "postgresql://os_credits@127.0.0.1:5432/os_credits"
     )
+    # For `migrate` only; blank where one role does everything.
+    owner_database_url: Annotated[str, AfterValidator(_postgresql_or_blank), Field(repr=False)] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     public_url: Annotated[str, AfterValidator(_web_address)] = ""
@@ -127,6 +138,9 @@ class Settings(BaseSettings):
     precision: Annotated[int, Field(ge=0, le=6), BeforeValidator(digits_of)] = 2
     acceptance_window_days: Annotated[int, Field(ge=1, le=365)] = 35
     acceptance_ahead_seconds: Annotated[int, Field(ge=0, le=3000)] = 600
+    # For how long samples, and hourly usage, are kept; 0 is for ever.
+    samples_kept_days: Annotated[int, Field(ge=0)] = 180
+    usage_kept_days: Annotated[int, Field(ge=0)] = 800
 
     # When things happen by themselves.
     endpoints_only: bool = False
@@ -191,7 +205,21 @@ class Settings(BaseSettings):
                 "OS_CREDITS_BODIES_BYTES_MAX is for all bodies together: it must not be smaller "
                 "than OS_CREDITS_BODY_BYTES_MAX or OS_CREDITS_DECODED_BYTES_MAX"
             )
+        self._check_retention()
         return self
+
+    def _check_retention(self) -> None:
+        """Refuse to drop what an accepted sample may still change (rule 10)."""
+        window = self.acceptance_window_days
+        for name, kept, least in (
+            ("SAMPLES", self.samples_kept_days, window + 2),
+            ("USAGE", self.usage_kept_days, 2 * window + 2),
+        ):
+            if 0 < kept < least:
+                raise ValueError(
+                    f"OS_CREDITS_{name}_KEPT_DAYS must be 0 (for ever) or at least {least} with a "
+                    f"window of {window} days: younger ones may still change"
+                )
 
 
 class _Values(PydanticBaseSettingsSource):

@@ -1,9 +1,10 @@
 """A running service: the real application on a free port, over a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -15,6 +16,8 @@ from os_credits.domain.access import Scope
 from os_credits.flows.keys import KeyRequest, create_key
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
+from tests.acceptance.program import Program, program_on
+from tests.checker import checked_at
 
 STARTING_SECONDS_MAX = 20
 RATING_SECONDS_MAX = 20
@@ -88,7 +91,10 @@ async def _wait_until_ready(session: aiohttp.ClientSession, url: str) -> None:
 
 @asynccontextmanager
 async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[Service]:
-    """Run the service with these settings; `ready` False does not wait for its database."""
+    """Run the service with these settings; `ready` False does not wait for its database.
+
+    At the end, what it stored must be what is recomputed.
+    """
     configure_logs(settings.log_level, settings.log_format)
     stop, url = asyncio.Event(), asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(run(settings, stop, url.set_result), name="service")
@@ -106,6 +112,19 @@ async def running(settings: Settings, *, ready: bool = True) -> AsyncIterator[Se
         finally:
             stop.set()
             await serving
+    if ready:
+        window_ms = settings.acceptance_window_days * 86_400_000
+        await checked_at(settings.database_url, window_ms=window_ms)
+
+
+@pytest.fixture
+def program(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Program]:
+    """Give the program on a migrated database, in a folder without a file `.env`."""
+    monkeypatch.chdir(tmp_path)
+    with program_on(database_url) as one:
+        yield one
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,9 +22,11 @@ from os_credits.domain.access import Scope
 from os_credits.settings import Settings
 from scripts.children import start_child
 from scripts.ports import LOOPBACK, is_free
-from tests.acceptance.conftest import STARTING_SECONDS_MAX, Service, settings_for
+from tests.acceptance.conftest import Service, settings_for
 
 SERVE = [sys.executable, "-m", "os_credits", "serve"]
+# Generous: a start is a second of work, but machines are shared.
+STARTING_SECONDS_MAX = 60
 STOPPING_SECONDS_MAX = 20
 # Below the ports that the kernel gives to clients, or one could take it during a restart.
 PORTS = range(15_000, 30_000)
@@ -34,7 +37,7 @@ class ServiceProcess:
     """One copy of the service; its log is kept in a file of `folder`."""
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        port = _unused_port()
+        self.port = port = unused_port()
         self.url = f"http://{LOOPBACK}:{port}"
         self._folder = folder
         self._log = folder / f"service-{port}.log"
@@ -50,9 +53,11 @@ class ServiceProcess:
         with self._log.open("ab") as log:
             # From an empty folder, where no file .env is found.
             self._process = start_child(SERVE, output=log, env=self._environment, cwd=self._folder)
-        async with aiohttp.ClientSession() as session, asyncio.timeout(STARTING_SECONDS_MAX):
+        deadline = time.monotonic() + STARTING_SECONDS_MAX
+        async with aiohttp.ClientSession() as session:
             while not await self._is_ready(session):
                 assert self._process.poll() is None, self.log()
+                assert time.monotonic() < deadline, f"not ready in time: {self.log()}"
                 await asyncio.sleep(0.05)
 
     def kill(self) -> None:
@@ -74,6 +79,15 @@ class ServiceProcess:
         """Give the end of what it said."""
         return self._log.read_text(errors="replace")[-LOG_CHARACTERS_SHOWN:]
 
+    def times_said(self, text: str) -> int:
+        """Count how often its whole log has a text."""
+        return self._log.read_text(errors="replace").count(text) if self._log.exists() else 0
+
+    @property
+    def is_running(self) -> bool:
+        """Tell whether it was started and neither killed nor stopped."""
+        return self._process is not None
+
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
         try:
             async with session.get(f"{self.url}/readyz") as response:
@@ -82,7 +96,8 @@ class ServiceProcess:
             return False
 
 
-def _unused_port() -> int:
+def unused_port() -> int:
+    """Give a port that nobody listens on, and that stays ours while nobody does."""
     return next(port for port in iter(lambda: random.choice(PORTS), None) if is_free(port))
 
 

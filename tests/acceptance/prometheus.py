@@ -28,7 +28,7 @@ CONFIGURATION = """
 global:
   scrape_interval: 1s
   scrape_timeout: 1s
-  external_labels: {{ location_id: {site}, replica: a }}
+  external_labels: {{ location_id: {site}, replica: {replica} }}
 scrape_configs:
 - job_name: {job}
   static_configs: [{{ targets: ["{target}"] }}]
@@ -76,7 +76,7 @@ def _series(one: dict[str, Any]) -> Series:
 
 @asynccontextmanager
 async def prometheus_between(
-    target: str, url: str, key: str, folder: Path
+    target: str, url: str, key: str, folder: Path, *, replica: str = "a"
 ) -> AsyncIterator[Prometheus]:
     """Run Prometheus with its files in `folder`, from the exporter at `target` to the service."""
     program = prometheus.find()
@@ -85,7 +85,9 @@ async def prometheus_between(
             f"there is no Prometheus: run this by make test, or {prometheus.WHAT_TO_DO}",
             pytrace=False,
         )
-    configuration = CONFIGURATION.format(site=SITE, job=JOB, target=target, url=url, key=key)
+    configuration = CONFIGURATION.format(
+        site=SITE, replica=replica, job=JOB, target=target, url=url, key=key
+    )
     (folder / "prometheus.yml").write_text(configuration)
     address = f"{LOOPBACK}:{free_port()}"
     log = folder / "prometheus.log"

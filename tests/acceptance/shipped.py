@@ -10,20 +10,20 @@ SERVERS = "openstack_nova_server_status"
 VOLUME, DISK = "openstack_cinder_volume_gb", "openstack_server_disk_gb"
 
 METERS = {
-    VCPU: oracle.Meter("counter", price=Fraction(1)),
-    MEMORY: oracle.Meter("counter", price=Fraction("0.3")),
+    VCPU: oracle.Meter("counter", prices=[(None, 0, Fraction(1))]),
+    MEMORY: oracle.Meter("counter", prices=[(None, 0, Fraction("0.3"))]),
     SERVERS: oracle.Meter(
         "gauge",
         value="one",
         match="ACTIVE",
-        prices={
-            "m1.small": Fraction("1.6"),
-            "m1.medium": Fraction("3.2"),
-            "m1.large": Fraction("6.4"),
-            "m1.xlarge": Fraction("12.8"),
-            "g1.large": Fraction(60),
-        },
+        prices=[
+            ("m1.small", 0, Fraction("1.6")),
+            ("m1.medium", 0, Fraction("3.2")),
+            ("m1.large", 0, Fraction("6.4")),
+            ("m1.xlarge", 0, Fraction("12.8")),
+            ("g1.large", 0, Fraction(60)),
+        ],
     ),
-    VOLUME: oracle.Meter("gauge", price=Fraction("0.001")),
-    DISK: oracle.Meter("gauge", max_gap=2 * HOUR_MS, price=Fraction("0.0005")),
+    VOLUME: oracle.Meter("gauge", prices=[(None, 0, Fraction("0.001"))]),
+    DISK: oracle.Meter("gauge", max_gap=2 * HOUR_MS, prices=[(None, 0, Fraction("0.0005"))]),
 }

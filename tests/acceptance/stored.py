@@ -73,8 +73,31 @@ async def broken_links(url: str) -> list[tuple[Any, ...]]:
     )
 
 
-async def samples(url: str) -> dict[SamplePlace, float]:
-    """Give every sample that is rated, with the value that counts."""
+async def unbalanced(url: str) -> list[tuple[Any, ...]]:
+    """Give projects for which, in one snapshot, the steps from usage to balance do not add up.
+
+    These are equal: credits of usage, charges, and entries of usage together with the tally.
+    """
+    return await query(
+        url,
+        """
+        SELECT p.name, coalesce(u.credits, 0) AS of_usage, coalesce(c.charged, 0) AS of_charges,
+               coalesce(c.tally, 0) - coalesce(e.amount, 0) AS of_entries
+        FROM project p
+        LEFT JOIN (SELECT s.project_id, sum(u.credits) AS credits FROM usage u
+                   JOIN series s ON s.id = u.series_id GROUP BY 1) u ON u.project_id = p.id
+        LEFT JOIN (SELECT project_id, sum(charged) AS charged, sum(charged - booked) AS tally
+                   FROM charge GROUP BY 1) c ON c.project_id = p.id
+        LEFT JOIN (SELECT project_id, sum(amount) AS amount FROM entry
+                   WHERE kind IN ('usage', 'correction') GROUP BY 1) e ON e.project_id = p.id
+        WHERE coalesce(u.credits, 0) <> coalesce(c.charged, 0)
+           OR coalesce(c.charged, 0) <> coalesce(c.tally, 0) - coalesce(e.amount, 0)
+        """,
+    )
+
+
+async def samples(url: str, *projects: str) -> dict[SamplePlace, float]:
+    """Give every sample that is rated, of all projects or of these, with the value that counts."""
     rows = await query(
         url,
         """
@@ -84,13 +107,16 @@ async def samples(url: str) -> dict[SamplePlace, float]:
                (extract(epoch FROM sample.measured_at) * 1000)::bigint, sample.value
         FROM sample JOIN series s ON s.id = sample.series_id
         JOIN project p ON p.id = s.project_id JOIN meter m ON m.id = s.meter_id
+        WHERE cardinality(%s::text[]) = 0 OR coalesce(nullif(p.external_id, ''), p.name) = ANY(%s)
         """,
+        list(projects),
+        list(projects),
     )
     return {row[:4]: row[4] for row in rows}
 
 
 async def waiting(url: str) -> dict[SamplePlace, float]:
-    """Give every sample that is acknowledged and not rated yet."""
+    """Give every sample that is acknowledged and not rated yet; the largest value of each time."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
         batches = await (await connection.execute("SELECT columns FROM batch")).fetchall()
         rows = await (
@@ -106,4 +132,5 @@ async def waiting(url: str) -> dict[SamplePlace, float]:
         ).fetchall()
     means = {row[0]: row[1:] for row in rows}
     packed = np.frombuffer(b"".join(columns for (columns,) in batches), _ROW)
+    packed = packed[np.argsort(packed["value"], kind="stable")]
     return {(*means[one], time_ms): value for one, time_ms, value in packed.tolist()}

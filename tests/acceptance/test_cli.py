@@ -29,7 +29,7 @@ from tests.acceptance.program import Program
 
 PROGRAM = Path(sys.executable).parent / "os-credits"
 SECONDS_MAX = 60
-GROUPS = ("key", "meter", "owner", "price", "project")
+GROUPS = ("exclusion", "import", "key", "meter", "owner", "price", "project")
 SERVERS = "openstack_nova_server_status"
 VCPU = "project_vcpu_usage"
 Value = TypeVar("Value")

@@ -23,7 +23,7 @@ def cut_off(url: str) -> Iterator[None]:
         connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
         connection.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND usename = current_user",
+            " WHERE datname = %s AND pg_has_role(usesysid, 'USAGE')",
             [name],
         )
         try:
@@ -33,7 +33,8 @@ def cut_off(url: str) -> Iterator[None]:
 
 
 async def execute(url: str, statement: str) -> None:
-    """Run a statement while the service, in this very event loop, goes on."""
+    """Run a statement as the owner while the service, in this very event loop, goes on."""
+    url = database.as_owner(url)
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
         await connection.execute(statement)
 
@@ -155,10 +156,10 @@ async def test_an_error_nobody_foresaw_is_503_on_a_push_and_500_elsewhere(
     }
 
 
-async def test_no_free_connection_is_503(database_url: str) -> None:
+async def test_no_free_connection_is_503(database_url: str, owner_database_url: str) -> None:
     settings = settings_for(database_url, database_connections_max=1, endpoints_only=True)
     async with running(settings) as service:
-        with psycopg.connect(database_url) as blocker:
+        with psycopg.connect(owner_database_url) as blocker:
             blocker.execute("LOCK TABLE batch IN ACCESS EXCLUSIVE MODE")
             first, second = (
                 asyncio.create_task(

@@ -56,7 +56,8 @@ credits_per_unit = "0.000000375"
 METERS = {
     **{name: shipped.METERS[name] for name in (VCPU, MEMORY, VOLUME, DISK)},
     telegraf.REQUESTS: oracle.Meter(
-        "delta", price=Fraction("0.000000375"), prices={"gold": Fraction("0.000125")}
+        "delta",
+        prices=[(None, 0, Fraction("0.000000375")), ("gold", 0, Fraction("0.000125"))],
     ),
 }
 

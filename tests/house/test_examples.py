@@ -7,6 +7,12 @@ from pathlib import Path
 import yaml
 
 import os_credits
+from os_credits.domain.meter import MeterVersion
+from os_credits.domain.period import EPOCH
+from os_credits.flows.meters import read_meter_file
+from os_credits.flows.opening_file import check_opening, read_opening_file
+from os_credits.flows.registry import Limits
+from os_credits.settings import BUILT_IN_METERS
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 METERS = tomllib.loads((Path(os_credits.__file__).parent / "meters.toml").read_text())["meter"]
@@ -49,3 +55,18 @@ def test_the_examples_hold_no_key_and_no_real_host() -> None:
         hosts = re.findall(r"(?:https?://|targets: \[\")([^/:\"]+)", source)
         assert hosts
         assert all(host.endswith(".example") for host in hosts)
+
+
+def test_the_opening_fits_the_shipped_meters() -> None:
+    """Each project of the example is one that the shipped meters would make of its samples."""
+    shipped = read_meter_file(BUILT_IN_METERS).meters
+    versions = [
+        MeterVersion(number, number, definition, EPOCH, None)
+        for number, definition in enumerate(shipped, 1)
+    ]
+    opening = read_opening_file(EXAMPLES / "opening.json")
+
+    checked = check_opening(opening, versions, Limits(64, 1024, 100))
+
+    assert [set(one.meter_ids) < METRICS for one in checked] == [True, True]
+    assert [len(one.opening.counters) for one in checked] == [2, 0]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from psycopg import connect
 
-from scripts import children, databases, demo_env, known, places, ports
+from scripts import children, databases, demo_env, known, places, ports, roles
 from scripts.apt_sources import Archive, archives_of, source_stanzas
+from scripts.progress import StepError
 
 STANZAS = """\
 # The archives of the system
@@ -100,18 +101,22 @@ Signed-By: /newer.gpg
 
 
 def test_demo_env_can_be_sourced_and_is_its_owners_only(tmp_path: Path) -> None:
-    file = demo_env.EnvFile(tmp_path, "http://127.0.0.1:8080", "postgresql://u:p'$@h/d?a=1&b=2")
+    file = demo_env.EnvFile(
+        tmp_path, "http://127.0.0.1:8080", "postgresql://u:p'$@h/d?a=1&b=2", "postgresql://o@h/d"
+    )
 
     file.write("the key")
 
-    names = "$OS_CREDITS_URL|$OS_CREDITS_KEY|$OS_CREDITS_DATABASE_URL"
+    urls = "$OS_CREDITS_DATABASE_URL|$OS_CREDITS_OWNER_DATABASE_URL"
+    names = f"$OS_CREDITS_URL|$OS_CREDITS_KEY|{urls}"
     printed = subprocess.run(
         ["sh", "-c", f'. {file.path}; printf %s "{names}"'],
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    assert printed == "http://127.0.0.1:8080|the key|postgresql://u:p'$@h/d?a=1&b=2"
+    named = "postgresql://u:p'$@h/d?a=1&b=2|postgresql://o@h/d"
+    assert printed == f"http://127.0.0.1:8080|the key|{named}"
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
     assert demo_env.key_of(tmp_path) == "the key"
 
@@ -165,3 +170,46 @@ def test_the_simulated_cloud_keeps_away_from_usage_that_is_not_its_own(
         connection.execute("CREATE TABLE sample (id int)")
 
     assert not known.Known(tmp_path, empty_database_url, is_private=False, demo=True).with_demo
+
+
+@pytest.mark.parametrize(
+    "url, expected",
+    [
+        ("postgresql://me:secret@h:5433/d?sslmode=require", "//r:p%25@h:5433/d?sslmode=require"),
+        ("postgresql://h/d", "//r:p%25@h/d"),
+        ("postgresql:///d?host=%2Frun%2Fpg&user=me&password=x", "//r:p%25@/d?host=%2Frun%2Fpg"),
+    ],
+)
+def test_a_url_is_given_another_role(url: str, expected: str) -> None:
+    assert databases.as_role(url, "r", "p%") == f"postgresql:{expected}"
+
+
+def test_a_named_database_gets_a_role_for_the_service_that_is_remembered(
+    tmp_path: Path, empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OS_CREDITS_OWNER_DATABASE_URL", raising=False)
+
+    urls = [roles.of_named(empty_database_url, tmp_path) for _ in range(2)]
+
+    try:
+        assert urls[0] == urls[1]
+        assert urls[0].owner == empty_database_url
+        with connect(urls[0].service) as connection:
+            statement = "SELECT rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles"
+            row = connection.execute(f"{statement} WHERE rolname = current_user").fetchone()
+            (role,) = connection.execute("SELECT current_user").fetchone() or ("",)
+        assert row == (False,)
+        with pytest.raises(StepError, match="may not create another"):
+            roles.of_named(urls[0].service, tmp_path)
+    finally:
+        databases.drop_role(empty_database_url, str(role))
+
+
+def test_two_named_roles_are_taken_as_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OS_CREDITS_OWNER_DATABASE_URL", "postgresql://owner@nowhere/d")
+
+    urls = roles.of_named("postgresql://me@nowhere/d", tmp_path)
+
+    assert urls == roles.Urls("postgresql://me@nowhere/d", "postgresql://owner@nowhere/d")

@@ -76,7 +76,7 @@ async def use(pool: Pool, project_id: int, amount: Decimal | int | str) -> None:
             """
             WITH m AS (
                 INSERT INTO meter (name, metric, description) VALUES ('m', 'm', '')
-                ON CONFLICT (name) DO UPDATE SET metric = 'm' RETURNING id
+                ON CONFLICT (name) DO UPDATE SET description = '' RETURNING id
             )
             INSERT INTO charge AS c (project_id, hour, meter_id, flavor_id, charged,
                                      differs_since, changed_at)

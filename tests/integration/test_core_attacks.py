@@ -9,6 +9,7 @@ from decimal import Decimal
 from itertools import permutations
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from os_credits.domain.access import Access, Scope
@@ -131,14 +132,16 @@ async def test_a_moment_before_1970_is_refused_and_not_swallowed(core: Core) -> 
     assert 2 == sum(rejected.sample_count for rejected in receipt.rejected)
 
 
-async def test_a_label_set_that_one_version_cannot_read_still_feeds_the_other(core: Core) -> None:
+async def test_a_label_set_that_one_version_cannot_read_still_feeds_the_other(
+    core: Core, owner_database_url: str
+) -> None:
     """A version is made exactly because the labels of the one before it were wrong."""
     mended = meter("vcpu", project_id=None, project_name="tenant")
     await load_meters(core.pool, MeterFile((mended,), ()))
-    async with transaction(core.pool) as conn:
-        await conn.execute(
-            "UPDATE meter_version SET valid_from = $1 WHERE valid_from > 'epoch'",
-            from_ms(await hour_before(core)),
+    with psycopg.connect(owner_database_url) as conn:
+        conn.execute(
+            "UPDATE meter_version SET valid_from = %s WHERE valid_from > 'epoch'",
+            [from_ms(await hour_before(core))],
         )
     core.registry.forget()
     hour = await hour_before(core)
@@ -169,10 +172,12 @@ async def test_every_copy_knows_a_new_version_before_its_next_push(core: Core) -
     assert (1, {}) == (receipt.accepted, dict(receipt.unknown))
 
 
-async def test_what_was_learned_while_the_meters_changed_is_not_remembered(core: Core) -> None:
+async def test_what_was_learned_while_the_meters_changed_is_not_remembered(
+    core: Core, owner_database_url: str
+) -> None:
     hour = await hour_before(core)
-    async with transaction(core.pool) as conn:  # holds the learner in its transaction
-        await conn.execute("LOCK TABLE flavor IN ACCESS EXCLUSIVE MODE")
+    with psycopg.connect(owner_database_url) as conn:  # holds the learner in its transaction
+        conn.execute("LOCK TABLE flavor IN ACCESS EXCLUSIVE MODE")
         learner = asyncio.create_task(core.push([sample(hour, 1)]))
         await asyncio.sleep(0.3)
         async with transaction(core.pool) as second:

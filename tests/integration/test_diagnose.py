@@ -137,12 +137,12 @@ async def test_usage_without_a_price_is_told_until_it_has_one(
     assert before.message == "usage without a price: vcpu m1.large"
 
 
-async def test_batches_that_nobody_rates_are_told(core: Core) -> None:
+async def test_batches_that_nobody_rates_are_told(core: Core, owner_database_url: str) -> None:
     labels = {"__name__": "vcpu", "project": "alpha"}
     await core.push([(labels, await core.now_ms(), 1.0)])
     fresh = (await found_in(core))["queue"]
-    async with connection(core.pool) as conn:
-        await conn.execute("UPDATE batch SET received_at = now() - interval '5 min'")
+    with psycopg.connect(owner_database_url) as conn:
+        conn.execute("UPDATE batch SET received_at = now() - interval '5 min'")
 
     old = (await found_in(core))["queue"]
 
@@ -150,9 +150,10 @@ async def test_batches_that_nobody_rates_are_told(core: Core) -> None:
     assert old.message.startswith("1 samples in 1 batches wait for up to 30")
 
 
-async def test_a_ledger_without_its_guard_is_told(core: Core) -> None:
-    async with connection(core.pool) as conn:
-        await conn.execute("ALTER TABLE entry DISABLE TRIGGER entry_is_append_only")
+async def test_a_ledger_without_its_guard_is_told(core: Core, owner_database_url: str) -> None:
+    core.leaves_a_mess = True
+    with psycopg.connect(owner_database_url) as conn:
+        conn.execute("ALTER TABLE entry DISABLE TRIGGER entry_is_append_only")
 
     assert (await found_in(core))["ledger"].state is State.FAILED
 
@@ -177,9 +178,25 @@ def doctor(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         root.removeHandler(handler)
 
 
-def test_doctor_fails_a_database_that_may_lose_commits(doctor: Any, database_url: str) -> None:
+def test_doctor_fails_a_role_that_could_change_the_ledger(
+    doctor: Any, owner_database_url: str
+) -> None:
+    owner = {"OS_CREDITS_DATABASE_URL": owner_database_url}
+
+    refused, allowed = doctor(**owner), doctor(OS_CREDITS_ALLOW_UNSAFE_DATABASE="true", **owner)
+
+    assert (refused[0], refused[1]["ledger"]["state"]) == (1, "failed")
+    assert (allowed[0], allowed[1]["ledger"]["state"]) == (0, "warning")
+    assert "could change the ledger: it " in refused[1]["ledger"]["message"]
+    assert "OS_CREDITS_OWNER_DATABASE_URL" in refused[1]["ledger"]["advice"]
+    assert doctor()[1]["ledger"]["state"] == "ok"
+
+
+def test_doctor_fails_a_database_that_may_lose_commits(
+    doctor: Any, database_url: str, owner_database_url: str
+) -> None:
     name = database_url.rpartition("/")[2]
-    with psycopg.connect(database_url, autocommit=True) as conn:
+    with psycopg.connect(owner_database_url, autocommit=True) as conn:
         conn.execute(f"ALTER DATABASE {name} SET synchronous_commit = off".encode())
 
     refused, allowed = doctor(), doctor(OS_CREDITS_ALLOW_UNSAFE_DATABASE="true")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from os_credits.domain.notice import Notice
@@ -271,17 +272,19 @@ async def test_lines_that_cannot_be_kept_stop_the_check(pool: Pool) -> None:
         await check(pool, [Decimal("33.3333")])
 
 
-async def test_a_notice_and_its_mails_are_written_together_or_not_at_all(pool: Pool) -> None:
+async def test_a_notice_and_its_mails_are_written_together_or_not_at_all(
+    pool: Pool, owner_database_url: str
+) -> None:
     project = await open_account(pool)
     await grant(pool, project, 1000)
     await use(pool, project, 600)
-    async with connection(pool) as conn:
-        await conn.execute(f"ALTER TABLE mail ADD CHECK (recipient <> '{OWNER}')")
+    with psycopg.connect(owner_database_url) as conn:
+        conn.execute(f"ALTER TABLE mail ADD CHECK (recipient <> '{OWNER}')".encode())
 
     with pytest.raises(Exception, match="violates check constraint"):
         await check(pool, PERCENTS)
     assert [] == await notices_of(pool, project)
 
-    async with connection(pool) as conn:
-        await conn.execute("ALTER TABLE mail DROP CONSTRAINT mail_recipient_check")
+    with psycopg.connect(owner_database_url) as conn:
+        conn.execute("ALTER TABLE mail DROP CONSTRAINT mail_recipient_check")
     assert ["50"] == await told(pool, project)

@@ -1,25 +1,22 @@
-"""What credits must be, by the rules of `docs/rating-rules.md`, written a second time.
+"""What credits must be by `docs/rating-rules.md`, written again, without the product's code.
 
-A plain program over the sorted set of samples, with fractions; it shares no code with the
-product and knows nothing of arrival order, batches, or the database.
+Works on the whole set, with fractions. Times are ms, hours count from the epoch, charges are 1e-6.
 """
-
-from __future__ import annotations
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+from typing import Any, NamedTuple
 
-HOUR = 3_600_000
-WINDOW = 35 * 24 * HOUR
-STALE = "stale"
+HOUR, WINDOW, LAST_HOUR, STALE = 3_600_000, 35 * 24 * 3_600_000, 10**9, "stale"
+BILLED, SUSPECT, UNMETERED = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Meter:
-    """The part of a meter that the rules speak of; times in ms."""
-
     kind: str
     value: str = "value"
     steps: int = 10**6
@@ -27,14 +24,12 @@ class Meter:
     max_gap: int = HOUR
     on_reset: str = "absorb"
     max_rate: Fraction | None = None
-    prices: dict[str, Fraction] = field(default_factory=dict)
-    price: Fraction | None = None
+    prices: Sequence[tuple[str | None, int, Fraction | None]] = ()  # flavor, first hour, amount
+    later: Sequence[tuple[int, "Meter"]] = ()  # versions from an hour on, oldest first
+    counts: Callable[[str, int, int], bool] = lambda _series, _hour, kind: kind == BILLED
 
 
-@dataclass(frozen=True)
-class Sample:
-    """One accepted sample; `value` is a float or STALE."""
-
+class Sample(NamedTuple):
     series: str
     time: int
     value: float | str
@@ -42,110 +37,64 @@ class Sample:
     status: str = ""
 
 
-def half_even(number: Fraction) -> int:
-    """Round a fraction to a whole number, to even at one half."""
-    return round(number)
-
-
-def usage(meter: Meter, samples: list[Sample]) -> dict[tuple[str, str, int], int]:
-    """Give billed steps by series, flavor and hour."""
-    result: dict[tuple[str, str, int], int] = defaultdict(int)
-    for series in {sample.series for sample in samples}:
-        kept = winners(meter, [sample for sample in samples if sample.series == series])
-        for (flavor, hour), quantity in usage_of_series(meter, kept).items():
-            result[series, flavor, hour] += quantity
-    return {key: quantity for key, quantity in result.items() if quantity}
-
-
-def fits(meter: Meter, sample: Sample) -> bool:
-    """Tell whether a sample counts."""
-    return sample.value != STALE and (meter.match is None or sample.status == meter.match)
-
-
-def winners(meter: Meter, samples: list[Sample]) -> list[Sample]:
-    """Give one sample for each time, sorted by time, without those that are set aside."""
-    by_time: dict[int, list[Sample]] = defaultdict(list)
-    for sample in samples:
-        number = sample.value
-        if number != STALE and meter.value != "one":
-            assert isinstance(number, float)
-            bad = math.isnan(number) or number < 0 or number * meter.steps >= 2**62
-        else:
-            bad = number != STALE and math.isnan(number)  # type: ignore[arg-type]
-        if bad or (meter.kind != "gauge" and not fits(meter, sample)):
-            continue
-        by_time[sample.time].append(sample)
-    return [
-        max(
-            by_time[time],
-            key=lambda one: (
-                fits(meter, one),
-                -1.0 if one.value == STALE else one.value,
-                one.flavor,
-            ),
-        )
-        for time in sorted(by_time)
-    ]
-
-
-def steps(meter: Meter, sample: Sample) -> int:
-    """Give whole steps; the product is IEEE double by the rule."""
-    if meter.value == "one":
-        return meter.steps
-    assert isinstance(sample.value, float)
-    return round(sample.value * float(meter.steps))
-
-
-def usage_of_series(meter: Meter, samples: list[Sample]) -> dict[tuple[str, int], int]:
-    """Rate one series."""
+def credits(meter: Meter, samples: Sequence[Sample]) -> dict[tuple[str, int], int]:
+    """Give charges by flavor and hour; usage without a price costs nothing."""
     result: dict[tuple[str, int], int] = defaultdict(int)
-    if meter.kind == "delta":
-        for sample in samples:
-            amount = steps(meter, sample)
-            if meter.max_rate is None or amount <= meter.max_rate * meter.steps:
-                result[sample.flavor, sample.time // HOUR] += amount
-        return result
-    for index in range(1, len(samples)):
-        a, b = samples[index - 1], samples[index]
-        gap = b.time - a.time
-        start = max(a.time, b.time - WINDOW)
-        if meter.kind == "gauge":
-            if not fits(meter, a) or gap > meter.max_gap:
-                continue
-            level = steps(meter, a)
-            if meter.max_rate is not None and level > meter.max_rate * meter.steps:
-                continue
-            for hour in range(start // HOUR, (b.time - 1) // HOUR + 1):
-                span = min(b.time, (hour + 1) * HOUR) - max(start, hour * HOUR)
-                result[a.flavor, hour] += level * span
-        else:
-            low = steps(meter, a)
-            now = steps(meter, b)
-            if meter.on_reset == "restart":
-                grown = now - low if now >= low else now
-            else:
-                if index >= 2:
-                    low = max(low, steps(meter, samples[index - 2]))
-                grown = max(0, now - low)
-            if meter.max_rate is not None and (
-                Fraction(grown, meter.steps) / Fraction(gap, HOUR) > meter.max_rate
-            ):
-                continue
-            before = 0
-            for hour in range(start // HOUR, (b.time - 1) // HOUR + 1):
-                until = min(b.time, (hour + 1) * HOUR) - start
-                total = math.floor(Fraction(grown * until, b.time - start))
-                result[b.flavor, hour] += total - before
-                before = total
+    for (series, flavor, hour, kind), quantity in usage(meter, samples).items():
+        if meter.counts(series, hour, kind):
+            units = Fraction(quantity, meter.steps * (HOUR if meter.kind == "gauge" else 1))
+            charge = round(units * price_at(meter, flavor, hour) * 10**6)
+            result[flavor, hour] += charge if charge <= 10**21 else 0  # more cannot be true
+    return {place: charge for place, charge in result.items() if charge}
+
+
+def price_at(meter: Meter, flavor: str, hour: int) -> Fraction:
+    """Find the flavor's price, else the meter's own; of two from one hour the later set counts."""
+    for name in (flavor, None):
+        dated = {start: price for of, start, price in meter.prices if of == name and start <= hour}
+        if dated and (price := dated[max(dated)]) is not None:
+            return price
+    return Fraction(0)
+
+
+def usage(meter: Meter, samples: Sequence[Sample]) -> dict[tuple[str, str, int, int], int]:
+    """Give steps (of gauges: step x ms) by series, flavor, hour and kind of usage."""
+    result: dict[tuple[str, str, int, int], int] = defaultdict(int)
+    for (since, version), (until, _) in pairwise([(0, meter), *meter.later, (LAST_HOUR, meter)]):
+        for series, flavor, kind, start, end, amount in intervals(version, samples):
+            for hour in range(max(start // HOUR, since), min((end - 1) // HOUR + 1, until)):
+                edges = max(start, hour * HOUR), min(end, (hour + 1) * HOUR)
+                first, last = (amount * (edge - start) // (end - start) for edge in edges)
+                result[series, flavor, hour, kind] += last - first
     return result
 
 
-def credits(meter: Meter, samples: list[Sample]) -> dict[tuple[str, int], int]:
-    """Give millionths of a credit by flavor and hour; usage without a price costs nothing."""
-    per_unit = meter.steps * (HOUR if meter.kind == "gauge" else 1)
-    result: dict[tuple[str, int], int] = defaultdict(int)
-    for (_, flavor, hour), quantity in usage(meter, samples).items():
-        price = meter.prices.get(flavor, meter.price)
-        if price is not None:
-            result[flavor, hour] += half_even(Fraction(quantity, per_unit) * price * 10**6)
-    return {key: micro for key, micro in result.items() if micro}
+def intervals(meter: Meter, samples: Sequence[Sample]) -> Iterator[tuple[Any, ...]]:
+    """Give series, flavor, kind, start, end and amount of what was used between neighbours."""
+    best: dict[tuple[str, int], tuple[bool, float, str]] = {}
+    for one in samples:
+        fits = one.value != STALE and meter.match in {None, one.status}
+        number = 0.0 if one.value == STALE else float(one.value)
+        in_range = meter.value == "one" or 0 <= number * meter.steps < 2**62
+        if in_range and not math.isnan(number) and (fits or meter.kind == "gauge"):
+            best[one[:2]] = max((fits, number, one.flavor), best.get(one[:2], (False, 0.0, "")))
+    limit = math.inf if meter.max_rate is None else meter.max_rate * meter.steps
+    known: dict[str, list[Any]] = defaultdict(list)
+    for (series, time), (fits, number, flavor) in sorted(best.items()):
+        now = meter.steps if meter.value == "one" else round(number * meter.steps)
+        past = known[series]
+        if meter.kind == "delta":
+            yield series, flavor, SUSPECT if now > limit else BILLED, time, time + 1, now
+        elif past:
+            before, held_fits, level, held = past[-1]
+            gap, start = time - before, max(before, time - WINDOW)
+            if meter.kind == "gauge" and held_fits:
+                kind = UNMETERED if gap > meter.max_gap else SUSPECT if level > limit else BILLED
+                yield series, held, kind, start, time, level * (time - start)
+            elif meter.kind == "counter":
+                grown = max(0, now - max(one[2] for one in past))
+                if meter.on_reset == "restart":
+                    grown = now if now < level else now - level
+                kind = SUSPECT if Fraction(grown * HOUR, gap) > limit else BILLED
+                yield series, flavor, kind, start, time, grown
+        known[series] = [*past[-1:], (time, fits, now, flavor)]

@@ -72,7 +72,11 @@ def test_migrating_again_changes_nothing(empty_database_url: str) -> None:
 
 
 def test_copies_that_migrate_at_once_do_it_once(empty_database_url: str, tmp_path: Path) -> None:
-    environment = {"OS_CREDITS_DATABASE_URL": empty_database_url}
+    service_url = database.as_service(empty_database_url)
+    environment = {
+        "OS_CREDITS_OWNER_DATABASE_URL": empty_database_url,
+        "OS_CREDITS_DATABASE_URL": service_url,
+    }
     copies = [
         subprocess.Popen(
             MIGRATE, env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -87,6 +91,8 @@ def test_copies_that_migrate_at_once_do_it_once(empty_database_url: str, tmp_pat
     assert {f"the schema is at {head}\n".encode()} == {out for out, _ in said}
     with psycopg.connect(empty_database_url) as connection:
         assert connection.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+    with psycopg.connect(service_url) as connection:
+        assert connection.execute("SELECT count(*) FROM entry").fetchone() == (0,)
 
 
 def test_a_migration_waits_for_the_one_under_way(empty_database_url: str, tmp_path: Path) -> None:

@@ -142,6 +142,7 @@ def test_a_bad_secret_is_not_repeated(environment: Set) -> None:
 def test_settings_never_show_their_secrets(environment: Set) -> None:
     environment(
         OS_CREDITS_DATABASE_URL="postgresql://me:hidden1@db/x",
+        OS_CREDITS_OWNER_DATABASE_URL="postgresql://owner:hidden4@db/x",
         OS_CREDITS_ADMIN_KEY="hidden2-hidden2-hidden2",
         OS_CREDITS_MAIL_PASSWORD="hidden3",
     )
@@ -161,9 +162,11 @@ def test_one_bound_for_all_bodies_is_not_below_that_of_one(environment: Set) -> 
 def test_a_secret_comes_from_a_file(environment: Set, tmp_path: Path) -> None:
     (tmp_path / "password").write_text("geheim \n")
     (tmp_path / "url").write_text("postgresql://me:x@db/credits\n")
+    (tmp_path / "owner").write_text("postgresql://owner:x@db/credits\n")
     environment(
         OS_CREDITS_MAIL_PASSWORD_FILE=str(tmp_path / "password"),
         OS_CREDITS_DATABASE_URL_FILE=str(tmp_path / "url"),
+        OS_CREDITS_OWNER_DATABASE_URL_FILE=str(tmp_path / "owner"),
     )
 
     settings, warnings = read_settings()
@@ -171,6 +174,7 @@ def test_a_secret_comes_from_a_file(environment: Set, tmp_path: Path) -> None:
     assert warnings == []
     assert settings.mail_password.get_secret_value() == "geheim "
     assert settings.database_url == "postgresql://me:x@db/credits"
+    assert settings.owner_database_url == "postgresql://owner:x@db/credits"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"\n", b"\xff", b"x" * 10_001])

@@ -18,10 +18,11 @@ from os_credits.api.metrics import Gauges
 from os_credits.api.middleware import RETRY_AFTER_SECONDS
 from os_credits.api.names import Names, read_names
 from os_credits.api.routes import Answer, Gate, Routes
+from os_credits.domain.seal import Seal
 from os_credits.errors import Unavailable
 from os_credits.flows.start import check_revision
 from os_credits.rating.charge import units_of
-from os_credits.store import batches, server, usage
+from os_credits.store import batches, seals, server, usage
 from os_credits.store.pool import connection
 
 STACK_FRAMES_MAX = 20
@@ -126,6 +127,7 @@ async def stats(request: web.Request) -> web.Response:
     async with connection(context.pool) as conn:
         batch_count, sample_count, oldest = await batches.count_batches(conn)
         unpriced = await usage.list_unpriced(conn)
+        last_seal = await seals.read_last_seal(conn)
         names = await read_names(conn)
     jobs = context.clock.tasks()
     uptime = datetime.now(UTC) - context.started_at
@@ -141,10 +143,20 @@ async def stats(request: web.Request) -> web.Response:
         "jobs": jobs,
         **context.stats.snapshot(),
         "unpriced_usage": [_unpriced(row, names) for row in unpriced],
+        "last_seal": last_seal and _seal(last_seal),
     }
     if request.query.get("verbose", "false").lower() not in ("false", "0", "no"):
         report |= _verbose(context)
     return web.json_response(report)
+
+
+def _seal(seal: Seal) -> dict[str, Any]:
+    """Show a seal as `os-credits verify --expect-seal` takes it, and when it was made."""
+    return {
+        "seal": f"{seal.id}:{seal.hash.hex()}",
+        "sealed_at": seal.sealed_at.isoformat(),
+        "head_count": seal.head_count,
+    }
 
 
 def _verbose(context: Context) -> dict[str, Any]:

@@ -25,6 +25,8 @@ _PATH_PARAMETERS = {
     "project": "The project's name, the cloud's id of it, or # and our number of it",
     "project_name": "The project's name",
     "key_id": "The key's number",
+    "organisation": "The organisation's name, or # and our number of it",
+    "entry_id": "The entry's number (`id`)",
 }
 _SECURITY_SCHEMES: dict[str, dict[str, str]] = {
     "bearer": {

@@ -146,12 +146,13 @@ async def list_entries(request: web.Request, query: ProjectPageQuery) -> EntryPa
         )
         names = await read_names(conn)
     return EntryPage(
-        entries=[_entry(entry_id, entry, names) for entry_id, entry in found[: query.limit]],
+        entries=[entry_shape(entry_id, entry, names) for entry_id, entry in found[: query.limit]],
         next=found[query.limit - 1][1].sequence if len(found) > query.limit else None,
     )
 
 
-def _entry(entry_id: int, entry: Entry, names: Names) -> EntryShape:
+def entry_shape(entry_id: int, entry: Entry, names: Names) -> EntryShape:
+    """Shape an entry with the names of its meter and flavor."""
     draft = entry.draft
     return EntryShape(
         id=entry_id,

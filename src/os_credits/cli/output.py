@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 from pydantic import BaseModel
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -22,6 +22,17 @@ from os_credits.domain.period import EPOCH
 
 # Tables that are not read on a terminal are not folded to one.
 WIDTH_ELSEWHERE = 200
+WIDTH_DRAWN = 100
+# Between digits, so that a number is never folded; printed as a space. (Folding takes a
+# no-break space for a space.)
+GLUE = "\ue000"
+# What an output that knows no better is given instead.
+_PLAIN_SYMBOLS = str.maketrans(
+    {
+        "×": "*", "−": "-", "→": "->", "·": ".", "≈": "~", "…": "...", "◀": "<",
+        "⌊": "floor(", "⌋": ")", "├": "|", "└": "`", "─": "-", "│": "|",
+    }
+)  # fmt: skip
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -66,6 +77,21 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, em
         return
     width = None if sys.stdout.isatty() else WIDTH_ELSEWHERE
     Console(width=width, highlight=False).print(table)
+
+
+def print_drawing(parts: Iterable[RenderableType]) -> None:
+    """Print a drawing, one part below the other, in symbols that the output can write."""
+    console = Console(width=None if sys.stdout.isatty() else WIDTH_DRAWN, highlight=False)
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    lines = captured.get().replace(GLUE, " ").splitlines()
+    text = "\n".join(line.rstrip() for line in lines)
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        text = text.translate(_PLAIN_SYMBOLS)
+    typer.echo(text)
 
 
 def credits_cell(amount: Decimal, precision: int) -> str:

@@ -9,7 +9,21 @@ import typer
 from typer.core import TyperGroup
 
 from os_credits import __version__
-from os_credits.cli import doctor, grant, key, meter, price, project, service
+from os_credits.cli import (
+    doctor,
+    exclusion,
+    explain,
+    grant,
+    key,
+    meter,
+    opening,
+    place,
+    price,
+    project,
+    service,
+    settlement,
+    verify,
+)
 from os_credits.cli.output import complain, examples, say
 from os_credits.errors import Conflict, InvalidInput, OsCreditsError
 
@@ -52,13 +66,19 @@ main = typer.Typer(
         "os-credits doctor",
     ),
 )
+main.add_typer(exclusion.commands, name="exclusion")
 main.add_typer(key.commands, name="key")
 main.add_typer(meter.commands, name="meter")
 main.add_typer(price.commands, name="price")
+place.add_to(project.commands)
 main.add_typer(project.commands, name="project")
+main.add_typer(opening.commands, name="import")
 service.add_to(main)
 grant.add_to(main)
+settlement.add_to(main)
+explain.add_to(main)
 doctor.add_to(main)
+verify.add_to(main)
 
 
 def _unfold(program: typer.Typer) -> None:

@@ -29,7 +29,7 @@ def add_to(program: typer.Typer) -> None:
     program.command(
         epilog=examples(
             "os-credits migrate",
-            "OS_CREDITS_DATABASE_URL=postgresql://me@db/credits os-credits migrate",
+            "OS_CREDITS_OWNER_DATABASE_URL=postgresql://me@db/credits os-credits migrate",
         )
     )(migrate)
     program.command(
@@ -61,16 +61,18 @@ def serve() -> None:
 
 
 def migrate() -> None:
-    """Bring the database's tables to what this version needs.
+    """Bring the database's tables to what this version needs, and grant the service its rights.
 
-    Harmless when they are there already, and when several copies do it at once. TimescaleDB is
-    created in the database if it is installed on the server and the role may do that.
+    The tables belong to the role of OS_CREDITS_OWNER_DATABASE_URL; the one of
+    OS_CREDITS_DATABASE_URL, as which the service works, gets what it needs and cannot change the
+    ledger. Harmless when all is there already, and when several copies do it at once. TimescaleDB
+    is created in the database if it is installed on the server and the role may do that.
     """
     from os_credits.store.migrate import migrate as upgrade  # serve does not need it
     from os_credits.store.server import expected_revisions
 
     settings = quiet_settings()
-    upgrade(settings.database_url)
+    upgrade(settings.owner_database_url or settings.database_url, settings.database_url)
     say(f"the schema is at {expected_revisions()[0]}")
 
 

@@ -30,3 +30,16 @@ class OpenCharge:
     correction_count: int
     differs_since: datetime
     changed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCharge:
+    """A charge of a known project, as it is stored; the hour in ms since the epoch."""
+
+    hour_ms: int
+    meter_id: int
+    flavor_id: int
+    charged: Credits
+    booked: Credits
+    entry_id: int | None
+    correction_count: int

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.meter import MeterKind
 from os_credits.domain.notice import MailState
-from os_credits.store import batches, diagnosis, mails, meters, server, usage
+from os_credits.flows.start import TWO_ROLES, why_unguarded
+from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, server, usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from os_credits.domain.meter import MeterDefinition
-    from os_credits.store.diagnosis import LedgerGuard, SharedSeries
+    from os_credits.store.diagnosis import SharedSeries
+    from os_credits.store.ledger_guard import LedgerGuard
     from os_credits.store.pool import Connection
     from os_credits.store.server import Durability
 
@@ -72,7 +74,7 @@ async def diagnose(
         return findings
     return [
         *findings,
-        judge_ledger(await diagnosis.read_ledger_guard(conn)),
+        judge_ledger(await ledger_guard.read_ledger_guard(conn), allow_unsafe=allow_unsafe),
         judge_keys(has_admin=await diagnosis.has_admin_key(conn)),
         *await _look_at_meters(conn),
         judge_shared_series(await diagnosis.list_shared_series(conn)),
@@ -159,15 +161,14 @@ def judge_clock(skew: timedelta, *, ahead_seconds_max: float) -> Finding:
     return Finding("clock", State.FAILED if grave else State.WARNING, found, advice)
 
 
-def judge_ledger(guard: LedgerGuard) -> Finding:
+def judge_ledger(guard: LedgerGuard, *, allow_unsafe: bool) -> Finding:
     """Judge whether entries are guarded against changes."""
-    if not guard.has_trigger:
+    if not guard.has_triggers:
         advice = "ALTER TABLE entry ENABLE TRIGGER entry_is_append_only, and find out who did it"
         return Finding("ledger", State.FAILED, "entries can be changed: no trigger", advice)
-    if guard.is_superuser:
-        found = f"the role {guard.role} is a superuser and could switch the guard off"
-        advice = "connect as a role that is none: ALTER ROLE ... NOSUPERUSER"
-        return Finding("ledger", State.WARNING, found, advice)
+    if guard.problems:
+        state = State.WARNING if allow_unsafe else State.FAILED
+        return Finding("ledger", state, why_unguarded(guard), TWO_ROLES)
     return Finding("ledger", State.OK, "entries can be appended only")
 
 

@@ -1,7 +1,8 @@
 """Brings the service up: waits for the database, checks what it promises, then lets work begin.
 
 A database that is away does not keep the service from starting: it answers 503 and goes on
-trying. Settings under which acknowledged samples could be lost keep it from serving.
+trying. Settings under which acknowledged samples could be lost keep it from serving, and so does
+a role that could change the ledger.
 """
 
 from __future__ import annotations
@@ -12,14 +13,22 @@ from typing import TYPE_CHECKING
 import structlog
 
 from os_credits.errors import Misconfigured, Unavailable
-from os_credits.store import server
+from os_credits.store import ledger_guard, server
 from os_credits.store.pool import Pool, connection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from os_credits.store.ledger_guard import LedgerGuard
+
 FIRST_PAUSE_SECONDS = 0.25
 PAUSE_SECONDS_MAX = 5.0
+# What to do where the service's role could change the ledger.
+TWO_ROLES = (
+    "let OS_CREDITS_OWNER_DATABASE_URL name the role that owns the tables and "
+    "OS_CREDITS_DATABASE_URL another one that owns nothing, then run os-credits migrate, which "
+    "grants the latter its rights"
+)
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -41,9 +50,9 @@ class Start:
         try:
             async with connection(self._pool) as conn:
                 durability = await server.read_durability(conn)
-                revision = await server.read_revision(conn)
-            self._check_durability(durability)
-            check_revision(revision)
+                self._check_durability(durability)
+                check_revision(await server.read_revision(conn))
+                self._check_guard(await ledger_guard.read_ledger_guard(conn))
             await self._begin()
         except (Unavailable, Misconfigured) as error:
             self.problem = str(error)
@@ -79,6 +88,21 @@ class Start:
                 "change it in postgresql.conf, or, if its file system makes it needless, "
                 "set OS_CREDITS_ALLOW_UNSAFE_DATABASE=true"
             )
+
+    def _check_guard(self, guard: LedgerGuard) -> None:
+        if not guard.problems:
+            return
+        if not self._allow_unsafe:
+            raise Misconfigured(
+                f"{why_unguarded(guard)}; {TWO_ROLES}, or, to serve all the same, "
+                "set OS_CREDITS_ALLOW_UNSAFE_DATABASE=true"
+            )
+        log.warning(why_unguarded(guard), action="start")
+
+
+def why_unguarded(guard: LedgerGuard) -> str:
+    """Say by what the service's role could change the ledger."""
+    return f"the role {guard.role} could change the ledger: it {', '.join(guard.problems)}"
 
 
 def check_revision(revision: str | None) -> None:

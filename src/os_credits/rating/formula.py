@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 # How many digits after the point are written of a number that has no end.
 CUT_DIGITS = 12
+STEPS = "steps"
 SECOND_MS = 1000
 DAY_MS = 24 * HOUR_MS
 # Moving the point must not round, however many digits there are.
@@ -70,7 +71,7 @@ def cost_of(
     quantity: int, credits_per_unit: Decimal, definition: MeterDefinition, charge: Credits
 ) -> Cost:
     """Write what a quantity costs: as people say it, exactly in steps, and the rounding."""
-    steps = "step·ms" if definition.kind is MeterKind.GAUGE else "steps"
+    steps = "step·ms" if definition.kind is MeterKind.GAUGE else STEPS
     price = number(credits_per_unit)
     exact = Fraction(quantity, definition.quantity_per_unit) * Fraction(credits_per_unit)
     rounding = ""
@@ -94,7 +95,7 @@ def contribution_of(pair: Pair, definition: MeterDefinition) -> Contribution:
     else:
         amount = over(pair.quantity, definition.steps_per_unit)
         formula = Formula(amount, amount, definition.unit)
-    return Contribution(pair, formula, "; ".join(_remarks(pair, definition)))
+    return Contribution(pair, formula, "; ".join(_remarks(pair, definition, formula)))
 
 
 def _of_gauge(pair: Pair, definition: MeterDefinition) -> Formula:
@@ -126,7 +127,7 @@ def _of_counter(pair: Pair, definition: MeterDefinition) -> Formula:
         for until in (end, start)
         if until > origin
     ]
-    return Formula(" − ".join(parts), number(pair.quantity), "steps")
+    return Formula(" − ".join(parts), number(pair.quantity), STEPS)
 
 
 def _growth(pair: Pair, definition: MeterDefinition) -> str:
@@ -148,23 +149,21 @@ def _restarted(pair: Pair, definition: MeterDefinition) -> bool:
     )
 
 
-def _remarks(pair: Pair, definition: MeterDefinition) -> list[str]:
+def _remarks(pair: Pair, definition: MeterDefinition, formula: Formula) -> list[str]:
     remarks = []
     if pair.pair_count > 1:
         remarks.append(f"{pair.pair_count} pairs of neighbours")
     if pair.kind is UsageKind.UNMETERED and pair.earlier is not None:
         gap, allowed = pair.later.time_ms - pair.earlier.time_ms, definition.max_gap_seconds
-        remarks.append(
-            f"a gap of {seconds(gap)}, longer than {number(allowed)} s: not billed by itself"
-        )
+        remarks.append(f"a gap of {seconds(gap)}, longer than {number(allowed)} s")
     if pair.kind is UsageKind.SUSPECT and definition.max_rate is not None:
-        rate = f"{number(definition.max_rate)} {definition.unit} per hour"
-        if definition.kind is MeterKind.GAUGE:
-            rate = f"{number(definition.max_rate)} {definition.unit}"
-        remarks.append(f"more than {rate}: not billed by itself")
+        per = "" if definition.kind is MeterKind.GAUGE else " per hour"
+        remarks.append(f"more than {number(definition.max_rate)} {definition.unit}{per}")
     if definition.kind is MeterKind.COUNTER:
         if _restarted(pair, definition):
             remarks.append("it fell: counted from zero")
+        if formula.unit == STEPS:
+            remarks.append(f"{number(pair.grown)} steps are {_growth(pair, definition)}")
         if pair.earlier is not None and pair.spread_from_ms > pair.earlier.time_ms:
             days = over((pair.later.time_ms - pair.spread_from_ms) * 10**6 // DAY_MS, 10**6)
             remarks.append(f"counted for the {days} days before the later sample only")

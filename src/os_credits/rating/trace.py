@@ -118,18 +118,15 @@ def folded(pairs: Iterable[Pair], definition: MeterDefinition) -> list[Pair]:
 def _continues(last: Pair, pair: Pair, definition: MeterDefinition) -> bool:
     if pair.earlier is None or last.earlier is None or pair.earlier != last.later:
         return False
-    if (last.kind, last.flavor_id, last.silence) != (pair.kind, pair.flavor_id, pair.silence):
+    same = ("kind", "flavor_id", "label_set_id", "silence")
+    if any(getattr(last, name) != getattr(pair, name) for name in same):
         return False
     if pair.silence is not None:
         return True
-    if pair.kind is not UsageKind.BILLED:
-        return False
     if definition.kind is MeterKind.GAUGE:
-        same = ("value", "steps", "label_set_id")
-        return all(getattr(last.earlier, name) == getattr(pair.earlier, name) for name in same)
-    return (
-        last.later.label_set_id == pair.later.label_set_id and _is_plain(last) and _is_plain(pair)
-    )
+        # Each gap that is too long is told by itself.
+        return pair.kind is not UsageKind.UNMETERED and last.earlier.value == pair.earlier.value
+    return pair.kind is UsageKind.BILLED and _is_plain(last) and _is_plain(pair)
 
 
 def _is_plain(pair: Pair) -> bool:
@@ -222,7 +219,7 @@ class _Points:
             spread_from_ms = max(earlier.time_ms, later.time_ms - hour.window_ms)
             start_ms = max(spread_from_ms, hour.hour_ms)
             end_ms = min(later.time_ms, hour.hour_ms + HOUR_MS)
-        flavor_id, kind, quantity = brought or (self._flavor(index), None, 0)
+        flavor_id, kind, quantity = brought or (self._deciding(self._flavors, index), None, 0)
         return Pair(
             before=before,
             earlier=earlier,
@@ -232,18 +229,14 @@ class _Points:
             spread_from_ms=spread_from_ms,
             grown=grown,
             flavor_id=flavor_id,
+            label_set_id=self._deciding(self._label_sets, index),
             kind=kind,
             quantity=quantity,
             silence=None if brought else self._silence(index, grown),
         )
 
     def _point(self, index: int) -> Point:
-        return Point(
-            self._times[index],
-            _text_of(self._values[index]),
-            self._steps[index],
-            self._label_sets[index],
-        )
+        return Point(self._times[index], _text_of(self._values[index]), self._steps[index])
 
     def _before(self, index: int) -> Point | None:
         """Give the sample ahead of the earlier one, where the meter looks at it."""
@@ -256,9 +249,9 @@ class _Points:
         far = index - LOOKED_BACK
         return self._point(far) if self._series[far] == self._series[index] else None
 
-    def _flavor(self, index: int) -> int:
-        is_gauge = self._definition.kind is MeterKind.GAUGE
-        return int(self._flavors[index - 1 if is_gauge else index])
+    def _deciding(self, column: list[int], index: int) -> int:
+        """Give what the sample says whose labels decide: the one that began a level."""
+        return column[index - 1 if self._definition.kind is MeterKind.GAUGE else index]
 
     def _silence(self, index: int, grown: int) -> Silence:
         if self._definition.kind is MeterKind.DELTA:

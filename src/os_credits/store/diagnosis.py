@@ -32,15 +32,6 @@ class SharedSeries:
     label_sets: Sequence[Mapping[str, str]]
 
 
-@dataclass(frozen=True, slots=True)
-class LedgerGuard:
-    """What keeps entries from being changed: the trigger, and a role that cannot go round it."""
-
-    has_trigger: bool
-    role: str
-    is_superuser: bool
-
-
 async def read_sampling_interval(conn: Connection, meter_id: int) -> timedelta | None:
     """Give the usual time between two samples of a meter's series; None if none is recent."""
     interval: timedelta | None = await conn.fetchval(
@@ -103,23 +94,6 @@ async def list_shared_series(conn: Connection) -> list[SharedSeries]:
         SharedSeries(row["meter"], row["project"], row["resource"], json.loads(row["label_sets"]))
         for row in rows
     ]
-
-
-async def read_ledger_guard(conn: Connection) -> LedgerGuard:
-    """Read whether the ledger's trigger works, and whether this role could switch it off."""
-    row = await conn.fetchrow(
-        """
-        SELECT EXISTS (
-                   SELECT FROM pg_trigger
-                   WHERE tgrelid = 'entry'::regclass AND tgname = 'entry_is_append_only'
-                     AND tgenabled IN ('O', 'A')
-               ) AS has_trigger,
-               current_user::text AS role,
-               (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) AS is_superuser
-        """
-    )
-    assert row is not None  # noqa: S101 - it selects from nothing, so there is one row
-    return LedgerGuard(**dict(row))
 
 
 async def has_admin_key(conn: Connection) -> bool:

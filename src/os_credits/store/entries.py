@@ -79,10 +79,11 @@ async def list_entries(
         after_sequence,
         limit,
     )
-    return [(row["id"], _entry(dict(row))) for row in rows]
+    return [(row["id"], entry_of(dict(row))) for row in rows]
 
 
-def _entry(row: dict[str, Any]) -> Entry:
+def entry_of(row: dict[str, Any]) -> Entry:
+    """Make an entry of its columns, `id` among them."""
     place = {
         name: row.pop(name)
         for name in ("sequence", "balance", "booked_at", "previous_hash", "hash")

@@ -21,7 +21,7 @@ async def list_states(conn: Connection, *, after_id: int, limit: int) -> list[Th
         """
         SELECT p.project_id, s.lowest_percent
         FROM (SELECT DISTINCT project_id FROM entry
-              WHERE kind = 'grant' AND project_id > $1
+              WHERE kind IN ('grant', 'opening') AND meter_id IS NULL AND project_id > $1
               ORDER BY project_id LIMIT $2) p
         LEFT JOIN threshold_state s USING (project_id)
         ORDER BY p.project_id

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import asyncpg
@@ -50,9 +50,16 @@ def translated() -> Iterator[None]:
 
 
 async def open_pool(
-    database_url: str, *, connections_max: int, statement_timeout_seconds: float
+    database_url: str,
+    *,
+    connections_max: int,
+    statement_timeout_seconds: float,
+    connection_class: type[asyncpg.Connection[asyncpg.Record]] = asyncpg.Connection,
 ) -> Pool:
-    """Open a pool that connects when first used, so that the service starts without one."""
+    """Open a pool that connects when first used, so that the service starts without one.
+
+    `connection_class` is the driver's own but for the tests that let connections fail.
+    """
     with translated():
         return await asyncpg.create_pool(
             database_url,
@@ -60,6 +67,7 @@ async def open_pool(
             max_size=connections_max,
             command_timeout=statement_timeout_seconds + 5,
             timeout=5,
+            connection_class=connection_class,
             server_settings={
                 "application_name": "os_credits",
                 "timezone": "UTC",
@@ -91,6 +99,20 @@ async def transaction(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[C
     """Lend a connection inside a READ COMMITTED transaction that commits at the end."""
     async with connection(pool, wait_seconds=wait_seconds) as lent, lent.transaction():
         yield lent
+
+
+class _Previewed(Exception):
+    """Ends a transaction whose work is only to be looked at."""
+
+
+@asynccontextmanager
+async def previewed(pool: Pool, *, preview: bool) -> AsyncIterator[Connection]:
+    """Lend a connection inside a transaction that, for a preview, keeps nothing of its work."""
+    with suppress(_Previewed):
+        async with transaction(pool) as lent:
+            yield lent
+            if preview:
+                raise _Previewed
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from os_credits.errors import Misconfigured
+from os_credits.errors import Misconfigured, Unavailable
 from os_credits.store.migrate import migrations_folder
 
 if TYPE_CHECKING:
@@ -58,9 +58,25 @@ async def read_durability(conn: Connection) -> Durability:
 
 
 async def read_revision(conn: Connection) -> str | None:
-    """Read which migration the schema stands at; None where none has run."""
-    if await conn.fetchval("SELECT to_regclass('alembic_version')") is None:
+    """Read which migration the schema stands at; None where none has run.
+
+    Raises Unavailable where this role has not been granted its rights yet.
+    """
+    row = await conn.fetchrow(
+        """
+        SELECT has_table_privilege(to_regclass('alembic_version'), 'SELECT') AS may_read,
+               current_user::text AS role
+        """
+    )
+    assert row is not None  # noqa: S101 - it selects from nothing, so there is one row
+    if row["may_read"] is None:
         return None
+    if not row["may_read"]:
+        raise Unavailable(
+            f"the role {row['role']} has no rights to the tables: run os-credits migrate with "
+            "OS_CREDITS_OWNER_DATABASE_URL, which grants them to the role of "
+            "OS_CREDITS_DATABASE_URL"
+        )
     revision: str | None = await conn.fetchval("SELECT version_num FROM alembic_version")
     return revision
 

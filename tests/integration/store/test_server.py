@@ -42,9 +42,11 @@ def test_a_commit_that_waits_for_the_disk_is_fine(value: str) -> None:
     assert durability(synchronous_commit=value).problems == []
 
 
-async def test_settings_are_those_of_the_services_own_sessions(database_url: str) -> None:
+async def test_settings_are_those_of_the_services_own_sessions(
+    database_url: str, owner_database_url: str
+) -> None:
     name = database.name_of(database_url)
-    with psycopg.connect(database_url, autocommit=True) as changing:
+    with psycopg.connect(owner_database_url, autocommit=True) as changing:
         changing.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
     pool = await open_pool(database_url, connections_max=1, statement_timeout_seconds=5)
     try:

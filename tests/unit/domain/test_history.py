@@ -10,13 +10,15 @@ HOUR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def _line(kind: EntryKind | None, amount: str) -> Line:
-    return Line(Place(HOUR, 0, 1, 0), kind, credits_of(amount), None, None, None, None, "")
+    is_given = kind in (EntryKind.GRANT, EntryKind.ADJUSTMENT)
+    meter_id = None if is_given else 1
+    return Line(Place(HOUR, 0, 1, 0), kind, credits_of(amount), meter_id, None, None, None, "")
 
 
 def test_usage_counts_as_used_and_all_lines_change_the_balance() -> None:
     opening = Totals(used=credits_of("5"), balance=credits_of("95"))
     lines = [
-        _line(EntryKind.USAGE, "-2"),
+        _line(EntryKind.OPENING, "-2"),
         _line(EntryKind.CORRECTION, "0.5"),
         _line(EntryKind.GRANT, "10"),
         _line(EntryKind.ADJUSTMENT, "-1"),

@@ -21,7 +21,8 @@ from os_credits.flows.diagnose import (
     judge_shared_series,
     judge_unpriced,
 )
-from os_credits.store.diagnosis import LedgerGuard, SharedSeries
+from os_credits.store.diagnosis import SharedSeries
+from os_credits.store.ledger_guard import LedgerGuard
 from os_credits.store.server import Durability, expected_revisions
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -109,11 +110,18 @@ def test_clocks_must_agree_or_samples_are_refused(seconds: float, state: State, 
 
 
 def test_the_ledger_must_be_guarded() -> None:
-    states = [
-        judge_ledger(LedgerGuard(has_trigger, "me", is_superuser)).state
-        for has_trigger, is_superuser in [(True, False), (True, True), (False, False)]
-    ]
+    problems = ["may UPDATE entry", "may DELETE entry"]
 
+    found = judge_ledger(LedgerGuard(True, "me", problems), allow_unsafe=False)
+
+    assert found.state is State.FAILED
+    assert found.message == (
+        "the role me could change the ledger: it may UPDATE entry, may DELETE entry"
+    )
+    states = [
+        judge_ledger(LedgerGuard(has_triggers, "me", problems), allow_unsafe=True).state
+        for has_triggers, problems in [(True, []), (True, ["is a superuser"]), (False, [])]
+    ]
     assert states == [State.OK, State.WARNING, State.FAILED]
 
 

@@ -1,0 +1,112 @@
+"""What the service's role may do with each table and function: `migrate` grants exactly this.
+
+The tables belong to another role, the owner. A table that is missing here is one that the
+service may not even read; a test compares this with the schema.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, LiteralString
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from psycopg import Connection
+
+READ = "SELECT"
+APPEND = "SELECT, INSERT"
+
+RIGHTS: Mapping[str, LiteralString] = {
+    "alembic_version": READ,
+    # The ledger, and what people decided about money: nothing in it is changed or deleted.
+    "daily_charge": APPEND,
+    "entry": APPEND,
+    "exclusion": APPEND,
+    "exclusion_lift": APPEND,
+    "flavor": APPEND,
+    "label_set": APPEND,
+    "membership": APPEND,
+    "meter_version": APPEND,
+    "notice": APPEND,
+    "organisation": APPEND,
+    "price": APPEND,
+    "project_grant": APPEND,
+    "seal": APPEND,
+    "seal_head": APPEND,
+    "series": APPEND,
+    "settlement": APPEND,
+    "whitelist": APPEND,
+    # What has a past that is never rewritten, and a few columns that follow the present.
+    "api_key": "SELECT, INSERT, UPDATE (revoked_at)",
+    "mail": ("SELECT, INSERT, UPDATE (state, attempt_count, next_attempt_at, last_error, sent_at)"),
+    "meter": "SELECT, INSERT, UPDATE (description)",
+    "project": "SELECT, INSERT, UPDATE (name, named_at)",
+    "project_owner": "SELECT, INSERT, UPDATE (name), DELETE",
+    "rating_state": "SELECT, UPDATE (writer, epoch, closed_until)",
+    "retention": (
+        "SELECT, UPDATE (samples_announced_until, samples_announced_at, samples_dropped_until,"
+        " usage_dropped_until)"
+    ),
+    "threshold_state": "SELECT, INSERT, UPDATE (lowest_percent)",
+    # The set of samples, and what is computed from it.
+    "batch": "SELECT, INSERT, DELETE",
+    "charge": "SELECT, INSERT, UPDATE",
+    "excluded_sample": "SELECT, INSERT, UPDATE, DELETE",
+    "sample": "SELECT, INSERT, UPDATE, DELETE",
+    "sample_floor": "SELECT, INSERT, UPDATE, DELETE",
+    "usage": "SELECT, INSERT, UPDATE, DELETE",
+}
+# These work with the owner's rights, and check themselves what they may drop.
+FUNCTIONS: tuple[LiteralString, ...] = ("drop_samples(timestamptz)", "drop_usage(timestamptz)")
+# A trigger of these refuses every change, whoever tries.
+GUARDED = ("entry", "seal", "seal_head")
+# Copies that migrate at once grant one after the other; any constant will do.
+ADVISORY_LOCK = 0x05C7ED18
+
+
+def current_role(conn: Connection) -> str:
+    """Tell as whom the server has let us in."""
+    row = conn.execute("SELECT current_user::text").fetchone()
+    assert row is not None  # noqa: S101 - it selects from nothing, so there is one row
+    return str(row[0])
+
+
+def grant_rights(conn: Connection, service_role: str) -> None:
+    """Give the service's role exactly its rights, as the owner; all of it or nothing.
+
+    What it had before is taken away, so that a right that is struck from the list is gone.
+    Chunks of hypertables follow: TimescaleDB grants and revokes there too. The statements are
+    put together here, since a GRANT takes no arguments; only names come from outside.
+    """
+    from psycopg import sql  # the service itself needs no psycopg
+
+    role = sql.Identifier(service_role)
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        conn.execute(sql.SQL("REVOKE CREATE ON SCHEMA public FROM PUBLIC, {}").format(role))
+        conn.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(role))
+        for table, rights in RIGHTS.items():
+            name = sql.Identifier(table)
+            conn.execute(sql.SQL("REVOKE ALL ON {} FROM PUBLIC, {}").format(name, role))
+            grant = sql.SQL("GRANT {} ON {} TO {}")
+            conn.execute(grant.format(sql.SQL(rights), name, role))
+        for function in FUNCTIONS:
+            grant = sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}")
+            conn.execute(grant.format(sql.SQL(function), role))
+
+
+def close_functions(conn: Connection) -> None:
+    """Keep everybody else from the functions that work with the owner's rights.
+
+    They find names in no schema that somebody else could put something into: last of all
+    among temporary objects, where a view of the caller's would run with the owner's rights.
+    """
+    from psycopg import sql
+
+    with conn.transaction():
+        conn.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        for function in FUNCTIONS:
+            name = sql.SQL(function)
+            conn.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(name))
+            path = sql.SQL("ALTER FUNCTION {} SET search_path = pg_catalog, public, pg_temp")
+            conn.execute(path.format(name))

@@ -1,0 +1,185 @@
+"""Samples and usage as `verify` reads them: whole series, in columns, slice by slice.
+
+Nothing here locks more than every reader does, and samples are not sorted by the server.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from os_credits.domain.period import to_ms
+from os_credits.store.samples import StoredSamples, columns_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from os_credits.domain.amount import Credits
+    from os_credits.store.pool import Connection
+
+# One statement may take longer here than where somebody waits for it.
+STATEMENT_SECONDS_MAX = 600
+# PostgreSQL's binary COPY, see `store/samples.py`: what stands before and after the rows.
+_HEADER_BYTES = 19
+_TRAILER_BYTES = 2
+_ROW = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("l0", ">i4"), ("series_id", ">i8"),
+        ("l1", ">i4"), ("measured_at", ">i8"),
+        ("l2", ">i4"), ("value", ">f8"),
+        ("l3", ">i4"), ("label_set_id", ">i8"),
+    ]
+)  # fmt: skip
+_POSTGRES_EPOCH_MS = 946_684_800_000
+
+
+@dataclass(frozen=True, slots=True)
+class SizedSeries:
+    """A series, whose it is, and how many rows of samples and usage it has."""
+
+    id: int
+    project_id: int
+    meter_id: int
+    row_count: int
+
+
+async def allow_long_statements(conn: Connection) -> None:
+    """Let statements of this transaction take as long as reading everything may take."""
+    milliseconds = str(STATEMENT_SECONDS_MAX * 1000)
+    await conn.execute(
+        """
+        SELECT set_config('statement_timeout', $1, true),
+               set_config('idle_in_transaction_session_timeout', $1, true)
+        """,
+        milliseconds,
+    )
+
+
+async def list_sized_series(conn: Connection, project_ids: Sequence[int]) -> list[SizedSeries]:
+    """Give the series of these projects, by project."""
+    rows = await conn.fetch(
+        """
+        WITH chosen AS (
+            SELECT id, project_id, meter_id FROM series WHERE project_id = ANY($1::bigint[])
+        ), sized AS (
+            SELECT series_id, count(*) AS row_count FROM sample
+            WHERE series_id = ANY(ARRAY(SELECT id FROM chosen)) GROUP BY series_id
+            UNION ALL
+            SELECT series_id, count(*) FROM usage
+            WHERE series_id = ANY(ARRAY(SELECT id FROM chosen)) GROUP BY series_id
+        )
+        SELECT c.id, c.project_id, c.meter_id, coalesce(sum(s.row_count), 0)::bigint
+        FROM chosen c LEFT JOIN sized s ON s.series_id = c.id
+        GROUP BY c.id, c.project_id, c.meter_id ORDER BY c.project_id, c.id
+        """,
+        project_ids,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return [SizedSeries(*row) for row in rows]
+
+
+async def read_samples(conn: Connection, series_ids: Sequence[int]) -> StoredSamples:
+    """Read every sample of these series, in no order."""
+    written = BytesIO()
+    await conn.copy_from_query(
+        """
+        SELECT series_id, measured_at, value, label_set_id FROM sample
+        WHERE series_id = ANY($1::bigint[])
+        """,
+        series_ids,
+        output=written,
+        format="binary",
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    rows = np.frombuffer(written.getbuffer()[_HEADER_BYTES:-_TRAILER_BYTES], _ROW)
+    return StoredSamples(
+        rows["series_id"].astype(np.int64),
+        rows["measured_at"].astype(np.int64) // 1000 + _POSTGRES_EPOCH_MS,
+        rows["value"].astype(np.float64),
+        rows["label_set_id"].astype(np.int64),
+    )
+
+
+async def read_floor(conn: Connection, series_ids: Sequence[int]) -> StoredSamples:
+    """Read what was kept of these series when older samples were dropped."""
+    rows = await conn.fetch(
+        """
+        SELECT series_id, measured_at, value, label_set_id FROM sample_floor
+        WHERE series_id = ANY($1::bigint[])
+        """,
+        series_ids,
+    )
+    return columns_of(rows)
+
+
+async def read_usage_rows(
+    conn: Connection, series_ids: Sequence[int], first_hour: datetime
+) -> list[tuple[int, int, int, int, int, Credits | None]]:
+    """Read series, hour (ms), flavor, kind, quantity and credits of all usage from an hour on."""
+    rows = await conn.fetch(
+        """
+        SELECT series_id, hour, flavor_id, kind, quantity, credits FROM usage
+        WHERE series_id = ANY($1::bigint[]) AND hour >= $2
+        """,
+        series_ids,
+        first_hour,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    hours_ms = {hour: to_ms(hour) for hour in {row[1] for row in rows}}
+    return [(row[0], hours_ms[row[1]], row[2], row[3], int(row[4]), row[5]) for row in rows]
+
+
+async def find_excluded_outside(
+    conn: Connection, project_id: int | None
+) -> list[tuple[int, int, datetime]]:
+    """Give project, series and time of samples set aside, but in no exclusion that holds."""
+    rows = await conn.fetch(
+        """
+        SELECT s.project_id, x.series_id, x.measured_at
+        FROM excluded_sample x JOIN series s ON s.id = x.series_id
+        WHERE ($1::bigint IS NULL OR s.project_id = $1) AND NOT EXISTS (
+            SELECT FROM exclusion e
+            WHERE e.project_id = s.project_id
+              AND (e.meter_id IS NULL OR e.meter_id = s.meter_id)
+              AND (e.series_id IS NULL OR e.series_id = s.id)
+              AND (e.starts_at IS NULL OR e.starts_at <= x.measured_at)
+              AND (e.ends_at IS NULL OR e.ends_at > x.measured_at)
+              AND NOT EXISTS (SELECT FROM exclusion_lift l WHERE l.exclusion_id = e.id)
+        )
+        ORDER BY x.series_id, x.measured_at LIMIT 1000
+        """,
+        project_id,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
+async def count_rows(conn: Connection, first_hour: datetime) -> tuple[int, int]:
+    """Count all samples, and all usage from an hour on."""
+    (row,) = await conn.fetch(
+        "SELECT (SELECT count(*) FROM sample), (SELECT count(*) FROM usage WHERE hour >= $1)",
+        first_hour,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return row[0], row[1]
+
+
+async def find_series_of_nobody(conn: Connection) -> list[tuple[str, int]]:
+    """Give the table and the series of samples and usage whose series is not known."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT 'sample', series_id FROM sample
+        WHERE NOT EXISTS (SELECT FROM series s WHERE s.id = series_id)
+        UNION ALL
+        SELECT DISTINCT 'usage', series_id FROM usage
+        WHERE NOT EXISTS (SELECT FROM series s WHERE s.id = series_id)
+        LIMIT 1000
+        """,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return [(row[0], row[1]) for row in rows]
