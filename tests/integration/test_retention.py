@@ -11,14 +11,14 @@ from os_credits.domain.amount import credits_of
 from os_credits.domain.period import HOUR_MS, floor_day, from_ms, to_ms
 from os_credits.domain.settlement import Verdict
 from os_credits.domain.usage import UsageKind
-from os_credits.errors import InvalidInput
+from os_credits.errors import InvalidInput, Unavailable
 from os_credits.flows.exclusions import ExclusionRequest, exclude
 from os_credits.flows.prices import set_price
 from os_credits.flows.retain import Kept, retain
 from os_credits.flows.revise import revise
 from os_credits.flows.settle import SettlementRequest, settle
 from os_credits.store.batches import BatchColumns, insert_batch
-from os_credits.store.pool import connection, transaction
+from os_credits.store.pool import connection, snapshot, transaction
 from tests.core import WINDOW_MS, new_core, opened_core
 from tests.integration.changing_inputs import (
     FILE,
@@ -192,6 +192,19 @@ async def test_dropped_usage_leaves_daily_sums_and_the_same_account(core: Core) 
     assert daily == hourly > 0
     assert charged == (await by_hour(core, base), await by_hour(core, base, meter="total"))
     assert before == await booked(core, grace=AT_ONCE)
+
+
+async def test_a_long_reader_is_not_waited_for(core: Core) -> None:
+    await a_month(core)
+    samples = await count(core, "sample")
+    async with snapshot(core.pool) as reader:
+        assert samples == await reader.fetchval("SELECT count(*) FROM sample")
+        await retain(core.rater, kept(timedelta(days=10)))
+        with pytest.raises(Unavailable, match="LockNotAvailable"):
+            await retain(core.rater, kept(timedelta(days=10)))
+
+    assert samples == await count(core, "sample")
+    assert 1 == await retain(core.rater, kept(timedelta(days=10)))
 
 
 async def test_usage_without_a_price_is_kept_until_it_has_one(core: Core) -> None:

@@ -27,7 +27,7 @@ from tests.laws.revisions import Drop, Revise
 from tests.laws.scene import Scene
 from tests.laws.sets import Point, random_meter, random_points
 
-HOURS = (2, 6, 6, 12, 30, 80)
+HOURS = (3, 6, 12, 12, 30, 80)
 HOURS_BACK_MAX = 30 * 24
 BODIES_MAX = 8
 DROP_DAYS = range(5, 30)

@@ -117,7 +117,7 @@ def _wild(chance: Random, rules: oracle.Meter, length: int) -> Iterator[tuple[in
 
 def _steady(chance: Random, rules: oracle.Meter, length: int) -> Iterator[tuple[int, float | str]]:
     """Give one thing over time, with what goes wrong: dips, resets, bad zeros, replicas, gaps."""
-    time, total = chance.randrange(length), chance.choice([0.0, 5.0, 999.5])
+    time, total = chance.randrange(length // 2), chance.choice([0.0, 5.0, 999.5])
     pause = chance.choice([MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, HOUR + 1, 90 * MINUTE])
     has_replica = chance.random() < 0.4
     for _ in range(chance.randint(5, POINTS_MAX)):

@@ -52,6 +52,7 @@ async def retain(rater: Rater, kept: Kept) -> int:
 
 
 async def _step(rater: Rater, conn: Connection, kept: Kept) -> bool:
+    await retention.give_way(conn)
     now, state = await batches.read_now(conn), await retention.read_retention(conn)
     if kept.samples is not None:
         await retention.announce_samples(conn, floor_day(now - kept.samples))

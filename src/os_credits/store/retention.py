@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
+LOCK_TIMEOUT = "2s"
+
+
 @dataclass(frozen=True, slots=True)
 class Retention:
     """What is kept: samples and usage from these moments on.
@@ -101,6 +104,15 @@ async def keep_floors(conn: Connection, start: datetime, until: datetime) -> int
         until,
     )
     return int(rows[0]["series"])
+
+
+async def give_way(conn: Connection) -> None:
+    """Let this transaction give up soon where someone reads what it would drop.
+
+    A chunk is only dropped when nobody reads it; to wait for a long reader would keep all other
+    readers, and rating, waiting behind us.
+    """
+    await conn.execute("SELECT set_config('lock_timeout', $1, true)", LOCK_TIMEOUT)
 
 
 async def drop_samples(conn: Connection, until: datetime) -> None:

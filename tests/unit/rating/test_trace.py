@@ -18,7 +18,7 @@ from os_credits.domain.meter import MeterDefinition, MeterKind, MeterVersion
 from os_credits.domain.sample import STALE_MARKER_BITS
 from os_credits.domain.usage import UsageKind
 from os_credits.rating.charge import charge_of
-from os_credits.rating.formula import contribution_of, cost_of, number, total_of
+from os_credits.rating.formula import contribution_of, cost_of, number, over, total_of
 from os_credits.rating.trace import TracedHour, folded, trace
 from os_credits.rating.usage import SampleColumns, usage_by_versions
 from tests.unit.rating.arithmetic import result_of
@@ -211,6 +211,7 @@ def test_numbers_are_written_exactly(value: int, digits: int) -> None:
     text = number(Decimal(f"{value}e-{digits}"))
 
     assert Fraction(value, 10**digits) == Fraction(text.replace(" ", "").replace("−", "-"))
+    assert text == over(value, 10**digits)
 
 
 def test_a_total_says_in_which_unit_it_is_priced() -> None:
