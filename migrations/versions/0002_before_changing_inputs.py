@@ -65,6 +65,8 @@ ALTER TABLE meter_version
     ADD COLUMN reason text NOT NULL DEFAULT '';
 """
 
+# The two functions work with the rights of the tables' owner. They find names in no schema that
+# somebody else could put something into: last of all among temporary objects.
 RETENTION = """
 CREATE TABLE retention (
     is_only                 boolean PRIMARY KEY DEFAULT true CHECK (is_only),
@@ -96,7 +98,7 @@ CREATE TABLE daily_charge (
     PRIMARY KEY (project_id, day, flavor_id, series_id)
 );
 CREATE FUNCTION drop_samples(before timestamptz) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF before > (SELECT samples_dropped_until FROM retention) THEN
         RAISE EXCEPTION 'samples before % are still needed', before;
@@ -105,7 +107,7 @@ BEGIN
     DELETE FROM sample WHERE measured_at < before;
 END $$;
 CREATE FUNCTION drop_usage(before timestamptz) RETURNS void
-    LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+    LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, public, pg_temp AS $$
 BEGIN
     IF before > (SELECT usage_dropped_until FROM retention) THEN
         RAISE EXCEPTION 'usage before % is still needed', before;
@@ -113,6 +115,7 @@ BEGIN
     PERFORM drop_chunks('usage', older_than => before);
     DELETE FROM usage WHERE hour < before;
 END $$;
+REVOKE ALL ON FUNCTION drop_samples(timestamptz), drop_usage(timestamptz) FROM PUBLIC;
 """
 
 SEALS = """

@@ -20,7 +20,7 @@ CUT_SHARE = 0.04
 REPEAT_SHARE = 0.04
 ANSWER_SECONDS_MAX = 10
 # Turns are short and many, so that copies meet each other often.
-RESTLESS = {"rate_interval_seconds": 0.01, "book_interval_seconds": 0.05}
+RESTLESS = {"rate_interval_seconds": 0.02, "book_interval_seconds": 0.2}
 
 
 class Copies:

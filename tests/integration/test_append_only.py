@@ -341,21 +341,23 @@ async def test_the_service_refuses_to_work_as_a_role_that_could_change_the_ledge
 
 
 async def test_the_service_refuses_to_work_as_the_owner_unless_that_is_allowed(
-    ledger: Ledger,
+    owner_database_url: str,
 ) -> None:
     with pytest.raises(Misconfigured, match="could change the ledger: it") as refused:
-        async with running(settings_for(ledger.owner_url, allow_unsafe_database=False)):
+        async with running(settings_for(owner_database_url, allow_unsafe_database=False)):
             pass
     assert "then run os-credits migrate" in str(refused.value)
-    assert database.with_database(ledger.owner_url, "").rpartition("@")[0] not in str(refused.value)
+    assert database.with_database(owner_database_url, "").rpartition("@")[0] not in str(
+        refused.value
+    )
 
-    allowed = settings_for(ledger.owner_url, allow_unsafe_database=True)
+    allowed = settings_for(owner_database_url, allow_unsafe_database=True)
     async with running(allowed) as service, service.request("GET", "/readyz") as answer:
         assert answer.status == 200
 
 
-async def test_the_service_works_as_its_own_role(ledger: Ledger) -> None:
-    settings = settings_for(ledger.service_url, allow_unsafe_database=False)
+async def test_the_service_works_as_its_own_role(database_url: str) -> None:
+    settings = settings_for(database_url, allow_unsafe_database=False)
 
     async with running(settings) as service, service.request("GET", "/readyz") as answer:
         assert answer.status == 200

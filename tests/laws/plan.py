@@ -48,10 +48,12 @@ KINDS: tuple[tuple[type[DrawnEvent], float], ...] = (
     (Revise, 1),
     (Grant, 0.3),
 )
+ORDERS = {"in order": 2, "nearly": 2, "in any order": 3}
+ORDERS_OF_DROPPED = {"in order": 4, "nearly": 1, "in any order": 1}
 PREVAILING = 2
 KINDS_OF_METER = ("gauge", "gauge", "counter", "counter", "counter", "delta")
 # What is before a counter's dropped samples matters most.
-DROPPED_KINDS = ("gauge", "counter", "counter", "counter")
+DROPPED_KINDS = ("gauge", "counter", "counter", "counter", "counter")
 _runs = count(1)
 
 
@@ -101,7 +103,7 @@ def draw_plan(seed: int) -> Plan:
     points = [
         point
         for number, meter in enumerate(meters)
-        for point in random_points(chance, number, meter.rules, hours)
+        for point in random_points(chance, number, meter.rules, hours, 0.9 if drops else 0.3)
     ]
     shape = Shape(meters, hours)
     # Some kinds prevail in a set, so that they meet each other.
@@ -110,26 +112,34 @@ def draw_plan(seed: int) -> Plan:
         weighted[kind] *= 5
     kinds, weights = list(weighted), list(weighted.values())
     events: list[Event] = []
-    for body in _bodies(points, chance):
+    for body in _bodies(points, chance, ORDERS_OF_DROPPED if drops else ORDERS):
         events += _sends(body, shape, chance)
         while chance.random() < 0.65:
             events.append(chance.choices(kinds, weights)[0].draw(chance, shape))
     hours_back = chance.randint(hours + 2, HOURS_BACK_MAX)
     if drops:
-        drop = Drop(chance.choice(points).offset // HOUR + chance.randint(0, 1))
-        events.insert(chance.randint(1, len(events)), drop)
+        drop = _drop_within(events, chance)
         hours_back = chance.choice(DROP_DAYS) * 24 + drop.hour
     return Plan(seed, hours_back, shape, tuple(events))
 
 
-def _bodies(points: list[Point], chance: Random) -> Iterator[list[Point]]:
+def _drop_within(events: list[Event], chance: Random) -> Drop:
+    """Let samples be dropped: mostly, those sent before are old enough, and those after not."""
+    sends = [(at, event) for at, event in enumerate(events) if isinstance(event, Send)]
+    at, later = chance.choice(sends[1:] or sends)
+    drop = Drop(min(point.offset for point in later.points) // HOUR + chance.choice([0, 0, 1]))
+    events.insert(at, drop)
+    return drop
+
+
+def _bodies(points: list[Point], chance: Random, orders: dict[str, int]) -> Iterator[list[Point]]:
     doubled = points + chance.choices(points, k=len(points) // 4)
-    match chance.choices(["in order", "nearly", "anyhow"], [2, 2, 3]):
+    match chance.choices(list(orders), list(orders.values())):
         case ["in order"]:
             doubled.sort(key=lambda point: point.offset)
         case ["nearly"]:
             doubled.sort(key=lambda point: point.offset + chance.randrange(2 * HOUR))
-        case _:
+        case ["in any order"]:
             chance.shuffle(doubled)
     cuts = {chance.randint(0, len(doubled)) for _ in range(chance.randrange(BODIES_MAX))}
     for start, end in pairwise(sorted({0, *cuts, len(doubled)})):

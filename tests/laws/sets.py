@@ -16,7 +16,18 @@ from tests.laws.oracle import HOUR, STALE
 MINUTE = 60_000
 FLAVORS = ("", "m1", "m2", "M1", "m1 large, x=1", "ü")
 STATUSES = ("ACTIVE", "ACTIVE", "ACTIVE", "SHUTOFF")
-PRICES = ("0", "0.3", "1", "7.000001", "0.000001", "0.0000005", "0.123456789012", "1000")
+PRICES = (
+    "0",
+    "0.3",
+    "1",
+    "1",
+    "7.000001",
+    "12.5",
+    "0.000001",
+    "0.0000005",
+    "0.123456789012",
+    "1000",
+)
 NEVER_BILLED = (math.nan, -1.0, math.inf, -math.inf, 1e308, -5e-324)
 STEPS = (1, 1000, 10**6, 10**6, 10**9)
 POINTS_MAX = 14
@@ -94,11 +105,22 @@ def random_meter(chance: Random, kind: str) -> RandomMeter:
     return RandomMeter(rules, chance.random() < 0.7, chance.random() < 0.2)
 
 
-def random_points(chance: Random, meter: int, rules: oracle.Meter, hours: int) -> Iterator[Point]:
-    """Draw what two projects' servers are seen to do within some hours."""
+def random_points(
+    chance: Random, meter: int, rules: oracle.Meter, hours: int, replicas: float
+) -> Iterator[Point]:
+    """Draw what two projects' servers are seen to do within some hours.
+
+    `replicas` is how likely something steady is seen by two, whose samples interleave.
+    """
     for project in range(chance.choice([1, 1, 2])):
-        for server in "abc"[: chance.choice([1, 1, 2, 3])]:
-            values = chance.choice([_steady, _wild])(chance, rules, hours * HOUR)
+        for server in "abc"[: chance.choice([1, 2, 2, 3])]:
+            is_steady = chance.random() < 0.6
+            length = hours * HOUR
+            values = (
+                _steady(chance, rules, length, has_replica=chance.random() < replicas)
+                if is_steady
+                else _wild(chance, rules, length)
+            )
             flavor, status = chance.choice(FLAVORS), "ACTIVE"
             for offset, value in values:
                 if chance.random() < 0.2:
@@ -115,17 +137,21 @@ def _wild(chance: Random, rules: oracle.Meter, length: int) -> Iterator[tuple[in
         yield max(offset, 0), _number(chance, rules)
 
 
-def _steady(chance: Random, rules: oracle.Meter, length: int) -> Iterator[tuple[int, float | str]]:
+def _steady(
+    chance: Random, rules: oracle.Meter, length: int, *, has_replica: bool
+) -> Iterator[tuple[int, float | str]]:
     """Give one thing over time, with what goes wrong: dips, resets, bad zeros, replicas, gaps."""
     time, total = chance.randrange(length // 2), chance.choice([0.0, 5.0, 999.5])
     pause = chance.choice([MINUTE, 15 * MINUTE, 30 * MINUTE, HOUR, HOUR + 1, 90 * MINUTE])
-    has_replica = chance.random() < 0.4
     for _ in range(chance.randint(5, POINTS_MAX)):
         total += chance.choice([0.0, 0.25, 1 / 3, 7.0, 1e-6, chance.random()])
         if chance.random() < 0.07:
             total = chance.choice([0.0, 0.5])
         seen = total if rules.kind == "counter" else chance.uniform(0, 60)
-        yield time, chance.choice([0.0, total - 0.2, seen]) if chance.random() < 0.2 else seen
+        yield (
+            time,
+            chance.choice([0.0, total - 0.2, total - 0.2]) if chance.random() < 0.25 else seen,
+        )
         if has_replica:
             skew = chance.choice([0, 1, 999, 20_000, 40_000])
             yield min(time + skew, length - 1), total - chance.choice([0.0, 0.125])

@@ -97,7 +97,10 @@ def copied() -> Iterator[Copy]:
 
 
 def control(copy: Copy, chosen: Sequence[Mutation]) -> None:
-    """Run all named tests unmutated."""
+    """See that every mutation can be made, and run all named tests unmutated."""
+    for mutation in chosen:
+        with copy.mutated(mutation.edits):
+            pass
     result = copy.pytest(sorted({one.test for one in chosen}))
     _say(f"control   {_summary(result.stdout)}")
     if result.returncode != 0:

@@ -81,7 +81,6 @@ def _grant(owner_url: str, service_role: str | None) -> None:
         with psycopg.connect(
             owner_url, autocommit=True, connect_timeout=CONNECT_SECONDS_MAX
         ) as conn:
-            rights.close_functions(conn)
             if service_role not in (None, rights.current_role(conn)):
                 rights.grant_rights(conn, service_role)
     except psycopg.OperationalError as error:

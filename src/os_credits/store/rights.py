@@ -93,20 +93,3 @@ def grant_rights(conn: Connection, service_role: str) -> None:
         for function in FUNCTIONS:
             grant = sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}")
             conn.execute(grant.format(sql.SQL(function), role))
-
-
-def close_functions(conn: Connection) -> None:
-    """Keep everybody else from the functions that work with the owner's rights.
-
-    They find names in no schema that somebody else could put something into: last of all
-    among temporary objects, where a view of the caller's would run with the owner's rights.
-    """
-    from psycopg import sql
-
-    with conn.transaction():
-        conn.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
-        for function in FUNCTIONS:
-            name = sql.SQL(function)
-            conn.execute(sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC").format(name))
-            path = sql.SQL("ALTER FUNCTION {} SET search_path = pg_catalog, public, pg_temp")
-            conn.execute(path.format(name))
