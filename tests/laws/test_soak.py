@@ -4,14 +4,15 @@ import asyncio
 
 from tests.laws.soak import Tally, say, soak
 
-# The first ones of `make soak`, whose longer runs try thousands.
-SETS = 40
+# Sets that are played on every run; among them are those that noticed mutations of the service.
+SEEDS = range(11, 41)
 
 
 def test_credits_are_a_function_of_the_set(database_url: str) -> None:
+    """The same as `make soak`, which tries thousands."""
     tally = Tally()
 
-    asyncio.run(soak(database_url, range(1, 1 + SETS), tally))
+    asyncio.run(soak(database_url, SEEDS, tally))
 
     say(f"{tally}, {tally.rate:.1f} sets/s")
-    assert (SETS, 0) == (tally.sets, tally.mismatches)
+    assert (len(SEEDS), 0) == (tally.sets, tally.mismatches)

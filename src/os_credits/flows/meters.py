@@ -27,7 +27,7 @@ from os_credits.store import (
     retention,
     whitelist,
 )
-from os_credits.store.pool import Pool, transaction
+from os_credits.store.pool import Pool, connection, transaction
 from os_credits.store.usage import Chosen
 
 if TYPE_CHECKING:
@@ -171,8 +171,11 @@ async def load_meters(pool: Pool, file: MeterFile) -> LoadResult:
 
     Raises Misconfigured if a meter changes what its stored quantities are made of. Prices are
     seeded from the epoch on, only where the meter and flavor have none. Meters that the file
-    does not name stay as they are.
+    does not name stay as they are. Where nothing differs, nobody is waited for.
     """
+    async with connection(pool) as conn:
+        if await _is_loaded(conn, file):
+            return LoadResult((), {}, 0)
     async with transaction(pool) as conn:
         await rating_state.lock(conn)
         await meters.lock_meters(conn)
@@ -197,6 +200,22 @@ async def load_meters(pool: Pool, file: MeterFile) -> LoadResult:
         if new or changed or seeded:
             await rating_state.raise_epoch(conn)
     return LoadResult(tuple(new), changed, seeded)
+
+
+async def _is_loaded(conn: Connection, file: MeterFile) -> bool:
+    """Tell whether the database says all that the file says."""
+    latest = {version.definition.name: version for version in await meters.list_versions(conn)}
+    if any(
+        definition.name not in latest or latest[definition.name].definition != definition
+        for definition in file.meters
+    ):
+        return False
+    flavor_names = await flavors.list_flavors(conn)
+    priced = {
+        (price.meter_id, None if price.flavor_id is None else flavor_names[price.flavor_id])
+        for price in await prices.list_prices(conn)
+    }
+    return all((latest[one.meter].meter_id, one.flavor) in priced for one in file.prices)
 
 
 def _check_fixed(before: MeterVersion, definition: MeterDefinition) -> None:
@@ -241,17 +260,24 @@ async def _seed_prices(conn: Connection, wanted: Sequence[FilePrice]) -> int:
     return len(seeded)
 
 
+async def _is_in_force(conn: Connection, wanted: list[str] | None) -> bool:
+    revisions = await whitelist.list_whitelists(conn)
+    current = revisions[-1][1] if revisions else None
+    return current == (None if wanted is None else frozenset(wanted))
+
+
 async def apply_whitelist(pool: Pool, wanted: list[str] | None) -> datetime | None:
     """Let a new whitelist (None: everyone) hold from the current full hour on.
 
     A database without projects takes it from the epoch on. Gives its start, or None if the
     newest whitelist says the same already.
     """
+    async with connection(pool) as conn:
+        if await _is_in_force(conn, wanted):
+            return None
     async with transaction(pool) as conn:
         await rating_state.lock(conn)
-        revisions = await whitelist.list_whitelists(conn)
-        current = revisions[-1][1] if revisions else None
-        if current == (None if wanted is None else frozenset(wanted)):
+        if await _is_in_force(conn, wanted):
             return None
         is_new = not await projects.list_projects(conn, limit=1)
         start = EPOCH if is_new else floor_hour(await batches.read_now(conn))

@@ -90,6 +90,7 @@ class Rater:
         self._samples_max = samples_max
         self._writer = uuid4()
         self._one_turn = asyncio.Lock()
+        self._rated_in_turn: list[Rated] = []
         self.memory = Memory()
 
     async def run(self) -> int:
@@ -102,7 +103,6 @@ class Rater:
                 rated = await self._rate(conn)
         except RatedElsewhere:
             return 0
-        self._note(rated)
         return rated.samples if rated else 0
 
     @asynccontextmanager
@@ -114,6 +114,7 @@ class Rater:
         the commit happened, nobody works with what was remembered.
         """
         async with self._one_turn:
+            self._rated_in_turn.clear()
             try:
                 async with transaction(self._pool) as conn:
                     await self._enter(conn, wait=wait)
@@ -123,6 +124,8 @@ class Rater:
             except BaseException:
                 self.memory.forget()
                 raise
+            # After the commit only: what was rolled back will be rated, and counted, again.
+            self._note(self._rated_in_turn)
 
     async def _enter(self, conn: Connection, *, wait: bool) -> None:
         epoch = await rating_state.lock_rating(conn, writer=self._writer, wait=wait)
@@ -141,11 +144,10 @@ class Rater:
             rated = await self._rate(conn, newest_id=newest_id)
             if rated is None:
                 return True
-            self._note(rated)
         return False
 
-    def _note(self, rated: Rated | None) -> None:
-        if rated is not None:
+    def _note(self, runs: list[Rated]) -> None:
+        for rated in runs:
             self._stats.rated_samples += rated.samples
             self._stats.duplicate_samples += rated.duplicates
             self._stats.late_samples += rated.late
@@ -172,9 +174,11 @@ class Rater:
         )
         await self._rename(conn, taken, pricing)
         counted = len(around.merge.inserted) + len(around.merge.replaced)
-        return Rated(
+        rated = Rated(
             len(taken), len(new) - counted, around.late_count, excluded=len(taken) - len(new)
         )
+        self._rated_in_turn.append(rated)
+        return rated
 
     async def _included(self, conn: Connection, taken: StoredSamples) -> StoredSamples:
         """Lay aside the samples that an exclusion covers, and give the others.

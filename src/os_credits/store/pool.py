@@ -73,6 +73,10 @@ async def open_pool(
                 "timezone": "UTC",
                 "statement_timeout": str(int(statement_timeout_seconds * 1000)),
                 "idle_in_transaction_session_timeout": "60000",
+                # The server finds out within half a minute that our host is gone.
+                "tcp_keepalives_idle": "15",
+                "tcp_keepalives_interval": "5",
+                "tcp_keepalives_count": "3",
                 "jit": "off",
             },
         )

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
+# A copy that holds the lock and says nothing for so long (frozen, or cut off without a word) loses
+# it. One that died loses it at once.
+SILENT_AT_MOST = "15s"
+
+
 @dataclass(frozen=True, slots=True)
 class Epoch:
     """For how long what a writer remembers is true; `database` names the running server too.
@@ -40,6 +45,9 @@ async def lock_rating(conn: Connection, *, writer: UUID, wait: bool) -> Epoch | 
     )
     if locked is None:
         return None
+    await conn.execute(
+        "SELECT set_config('idle_in_transaction_session_timeout', $1, true)", SILENT_AT_MOST
+    )
     database = await conn.fetchval(
         "SELECT concat_ws(' ', oid, pg_postmaster_start_time()) FROM pg_database "
         "WHERE datname = current_database()"

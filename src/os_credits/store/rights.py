@@ -91,7 +91,7 @@ def grant_rights(conn: Connection, service_role: str) -> None:
             grant = sql.SQL("GRANT {} ON {} TO {}")
             conn.execute(grant.format(sql.SQL(rights), name, role))
         for function in FUNCTIONS:
-            name = sql.SQL(function)
+            signature = sql.SQL(function)
             revoke = sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}")
-            conn.execute(revoke.format(name, role))
-            conn.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(name, role))
+            conn.execute(revoke.format(signature, role))
+            conn.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(signature, role))
