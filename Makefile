@@ -40,7 +40,7 @@ run: install ## Run the service with its own TimescaleDB and a simulated cloud (
 
 test: install ## Run all tests against a real TimescaleDB, or some: make test ARGS="tests/unit -x"
 	@$(IN_VENV) scripts.prometheus
-	@$(WITH_SERVER) pytest $(ARGS)
+	@$(WITH_SERVER) pytest $(or $(ARGS),-n 3 --dist worksteal)
 
 check: install ## Check style, types, the import rules and the migrations
 	$(IN_VENV) ruff check .

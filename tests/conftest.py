@@ -1,6 +1,7 @@
 """Fixtures every test may ask for; a test that asks for no database needs no server."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -36,6 +37,26 @@ def empty_database_url() -> Iterator[str]:
     """Give the URL of a database with the extension and nothing else, for migration tests."""
     with database.database(database.server_url()) as url:
         yield url
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what this process has counted to the one that reports, where tests run in several."""
+    from tests.checker import Runs
+
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["verified"] = [Runs.count, Runs.different, Runs.seconds]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Add up what a process that ran tests has counted."""
+    from tests.checker import Runs
+
+    count, different, seconds = getattr(node, "workeroutput", {}).get("verified", (0, 0, 0.0))
+    Runs.count += count
+    Runs.different += different
+    Runs.seconds += seconds
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -164,6 +164,8 @@ def test_docker_image_is_tagged_with_the_version(variables: list[str], expected:
         "test",
         "check",
         "crash-test",
+        "soak",
+        "mutants",
         "bench-quick",
         "lock",
         "clean",

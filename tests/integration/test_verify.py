@@ -6,6 +6,7 @@ import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
 from os_credits.domain.difference import Findings
@@ -121,7 +122,9 @@ async def test_what_waits_to_be_rated_or_booked_is_no_difference(core: Core) -> 
     await checked(core.pool)
 
 
-async def test_it_holds_after_samples_and_usage_are_dropped(core: Core) -> None:
+async def test_it_holds_after_samples_and_usage_are_dropped(
+    core: Core, owner_database_url: str
+) -> None:
     day = 24 * HOUR_MS
     start = await core.now_ms() // day * day - 30 * day + HOUR_MS
     for n in range(0, 29, 4):
@@ -148,9 +151,9 @@ async def test_it_holds_after_samples_and_usage_are_dropped(core: Core) -> None:
     await book_all(core)
     await checked(core.pool)
     core.leaves_a_mess = True
-    async with connection(core.pool) as conn:
-        await conn.execute("UPDATE daily_charge SET credits = credits + 1 WHERE credits > 0")
-        await conn.execute("UPDATE sample_floor SET value = value + 1")
+    with psycopg.connect(owner_database_url, autocommit=True) as conn:
+        conn.execute("UPDATE daily_charge SET credits = credits + 1 WHERE credits > 0")
+        conn.execute("UPDATE sample_floor SET value = value + 1")
     found = (await verify(core.pool, window_ms=WINDOW_MS)).findings.first
     assert {"usage", "charges"} == set(found)
 

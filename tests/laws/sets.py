@@ -5,7 +5,7 @@ Everything here is a pure function of a `random.Random`. Times are offsets in ms
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from random import Random
 
@@ -126,7 +126,13 @@ def random_points(
                 if chance.random() < 0.2:
                     flavor, status = chance.choice(FLAVORS), chance.choice(STATUSES)
                 disk = chance.choice(["", "d1"]) if chance.random() < 0.2 else ""
-                yield Point(meter, project, server, disk, offset, value, flavor, status)
+                point = Point(meter, project, server, disk, offset, value, flavor, status)
+                yield point
+                if chance.random() < 0.25 and value != STALE:
+                    # The same series and time again: which of the two counts?
+                    other = chance.choice(["ACTIVE", "SHUTOFF", "SHUTOFF"])
+                    more = chance.choice([0, 1, 1])
+                    yield replace(point, value=float(value) + more, status=other)
 
 
 def _wild(chance: Random, rules: oracle.Meter, length: int) -> Iterator[tuple[int, float | str]]:

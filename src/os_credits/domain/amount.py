@@ -54,6 +54,11 @@ def from_micro(micro: int) -> Credits:
     return Credits(_EXACT.scaleb(Decimal(micro), -6))
 
 
+def added(*amounts: Decimal) -> Credits:
+    """Add amounts of credits exactly, however large they are."""
+    return from_micro(sum(map(to_micro, amounts)))
+
+
 def to_micro(amount: Decimal) -> int:
     """Turn an amount into a whole number of millionths; the inverse of `from_micro`."""
     return int(_EXACT.scaleb(amount, 6))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from os_credits.domain.amount import Credits
+from os_credits.domain.amount import Credits, added
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,9 +30,9 @@ class Balance:
     @property
     def current(self) -> Credits:
         """Give what is left: entries less the tally (rule 9); below zero is debt."""
-        return Credits(self.booked - self.tally)
+        return added(self.booked, self.tally.copy_negate())
 
     @property
     def used(self) -> Credits:
         """Give the charges of all time, booked or not."""
-        return Credits(self.credited - self.current)
+        return added(self.credited, self.current.copy_negate())

@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
-from os_credits.domain.amount import Credits, from_micro
+from os_credits.domain.amount import added, from_micro
 from os_credits.domain.entry import CHAIN_START, ChainHead, Entry, EntryDraft, link_hash
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def link(head: ChainHead, drafts: Iterable[EntryDraft], booked_at: datetime) -> 
     entries: list[Entry] = []
     for draft in drafts:
         sequence = head.sequence + 1
-        balance = Credits(head.balance + draft.amount)
+        balance = added(head.balance, draft.amount)
         digest = link_hash(draft, sequence, balance, booked_at, head.hash)
         entries.append(Entry(draft, sequence, balance, booked_at, head.hash, digest))
         head = ChainHead(sequence, balance, digest)

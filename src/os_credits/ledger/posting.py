@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from os_credits.domain.amount import Credits
+from os_credits.domain.amount import Credits, added
 from os_credits.domain.entry import EntryDraft, EntryKind
 from os_credits.domain.period import HOUR, floor_hour
 
@@ -56,7 +56,7 @@ def draft_of_charge(charge: OpenCharge) -> EntryDraft:
     return EntryDraft(
         project_id=charge.project_id,
         kind=EntryKind.USAGE if is_first else EntryKind.CORRECTION,
-        amount=Credits(charge.booked - charge.charged),
+        amount=added(charge.booked, charge.charged.copy_negate()),
         hour=charge.hour,
         reason="" if is_first else CORRECTION_REASON,
         author=AUTHOR,

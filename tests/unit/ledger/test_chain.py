@@ -1,11 +1,13 @@
-"""A seal's hash says what is sealed, whatever the order in which the heads were read."""
+"""Balances follow exactly from entry to entry; a seal's hash says what is sealed."""
 
 import hashlib
 from datetime import UTC, datetime
+from decimal import Decimal
 
-from os_credits.domain.entry import CHAIN_START
+from os_credits.domain.amount import Credits, from_micro
+from os_credits.domain.entry import CHAIN_START, ChainHead, EntryDraft, EntryKind
 from os_credits.domain.seal import SealedHead
-from os_credits.ledger.chain import seal_hash
+from os_credits.ledger.chain import link, seal_hash
 
 SEALED_AT = datetime(2026, 1, 2, 3, 15, tzinfo=UTC)
 HEADS = (SealedHead(7, 3, b"\x0a" * 32), SealedHead(2, 41, b"\xff" * 32))
@@ -39,3 +41,12 @@ def test_everything_that_is_sealed_changes_the_hash() -> None:
     }
 
     assert 7 == len(others)
+
+
+def test_a_balance_beyond_28_digits_is_not_rounded() -> None:
+    head = ChainHead(1, Credits(Decimal(10) ** 23), CHAIN_START)
+    draft = EntryDraft(1, EntryKind.GRANT, from_micro(1), SEALED_AT, "", "op", "grant:1")
+
+    _, last = link(head, [draft, draft], SEALED_AT)
+
+    assert Decimal("100000000000000000000000.000002") == last.balance
