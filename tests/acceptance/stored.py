@@ -24,8 +24,13 @@ def shown(micro: int) -> str:
 
 
 async def query(url: str, statement: LiteralString, *arguments: Any) -> list[tuple[Any, ...]]:
-    """Ask the database."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+    """Ask the database, as of one moment.
+
+    READ COMMITTED would plan under one snapshot and read under a later one: what stands in a
+    chunk that was made in between would be missed.
+    """
+    async with await psycopg.AsyncConnection.connect(url) as connection:
+        await connection.set_isolation_level(psycopg.IsolationLevel.REPEATABLE_READ)
         return await (await connection.execute(statement, arguments or None)).fetchall()
 
 

@@ -13,7 +13,8 @@ from os_credits.domain.meter import MeterDefinition
 from os_credits.flows.book import grant
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.seal import Sealer
-from os_credits.store.pool import connection
+from os_credits.store import rating_state
+from os_credits.store.pool import connection, transaction
 from tests.core import Core, Written, opened_core
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ async def give(core: Core, project: str, amount: int, key: str) -> None:
 async def book_all(core: Core) -> int:
     """Book what is charged, as if it had been quiet for long enough."""
     await core.rate()
-    async with connection(core.pool) as conn:
+    async with transaction(core.pool) as conn:
+        await rating_state.lock(conn)  # charges are changed by one at a time
         await conn.execute(
             "UPDATE charge SET changed_at = changed_at - interval '1 hour', "
             "differs_since = differs_since - interval '1 hour'"
