@@ -14,11 +14,19 @@ from os_credits.api.decision_shapes import (
     ExclusionShape,
     LiftedShape,
 )
-from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, id_of, project_of, read_names
+from os_credits.api.names import (
+    FOUND_NO_PROJECT,
+    Names,
+    ProjectQuery,
+    id_of,
+    project_of,
+    read_names,
+)
 from os_credits.api.reading import Moment, Name, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
 from os_credits.api.shapes import ErrorShape
 from os_credits.domain.amount import from_micro
+from os_credits.domain.exclusion import Exclusion
 from os_credits.flows.exclusions import Excluded, ExclusionRequest, exclude, lift
 from os_credits.flows.reprice import Change
 from os_credits.store.exclusions import list_active_exclusions
@@ -80,18 +88,20 @@ async def list_exclusions(request: web.Request, query: ProjectQuery) -> Exclusio
         names = await read_names(conn)
         found = [one for one in await list_active_exclusions(conn) if one.project_id == project.id]
     return ExclusionList(
-        exclusions=[
-            ExclusionShape(
-                id=one.id,
-                meter=names.meter(one.meter_id),
-                series_id=one.series_id,
-                starts_at=one.starts_at,
-                ends_at=one.ends_at,
-                reason=one.reason,
-                author=one.author,
-            )
-            for one in found
-        ]
+        exclusions=[exclusion_shape(one, names) for one in found],
+    )
+
+
+def exclusion_shape(one: Exclusion, names: Names) -> ExclusionShape:
+    """Show an exclusion."""
+    return ExclusionShape(
+        id=one.id,
+        meter=names.meter(one.meter_id),
+        series_id=one.series_id,
+        starts_at=one.starts_at,
+        ends_at=one.ends_at,
+        reason=one.reason,
+        author=one.author,
     )
 
 

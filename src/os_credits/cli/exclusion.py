@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from os_credits.api.decision_shapes import ExclusionList, ExclusionShape, LiftedShape
-from os_credits.api.exclusions import excluded_shape
+from os_credits.api.exclusions import excluded_shape, exclusion_shape
 from os_credits.api.names import read_names
 from os_credits.cli.database import with_database
 from os_credits.cli.decisions import (
@@ -103,11 +103,7 @@ def list_(
             found = await find(conn, project, site, domain)
             names = await read_names(conn)
             return [
-                ExclusionShape(
-                    id=one.id, meter=names.meter(one.meter_id), series_id=one.series_id,
-                    starts_at=one.starts_at, ends_at=one.ends_at, reason=one.reason,
-                    author=one.author,
-                )
+                exclusion_shape(one, names)
                 for one in await list_active_exclusions(conn)
                 if one.project_id == found.id
             ]  # fmt: skip

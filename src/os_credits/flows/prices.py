@@ -54,7 +54,7 @@ async def set_price(
     start = full_hour(valid_from, where="valid_from")
     async with transaction(pool) as conn:
         await rating_state.lock(conn)
-        await check_usage_kept(conn, start)
+        await _check_usage_kept(conn, start)
         pricing = await read_pricing(conn)
         meter_id = pricing.meters.find(meter)
         if meter_id is None:
@@ -96,7 +96,7 @@ async def set_price(
     )
 
 
-async def check_usage_kept(conn: Connection, start: datetime) -> None:
+async def _check_usage_kept(conn: Connection, start: datetime) -> None:
     """Raise InvalidInput if hours from `start` on lack their usage: it was dropped."""
     kept_from = (await retention.read_retention(conn)).usage_dropped_until
     if start < kept_from:

@@ -137,13 +137,14 @@ async def first_given(
 async def sum_metered(
     conn: Connection, project_id: int, *, start: datetime, end: datetime
 ) -> list[Metered]:
-    """Sum what a project was metered (kind billed), as far as hourly usage is kept."""
+    """Sum what a project was metered (billed, or settled so), as far as hours are kept."""
     rows = await conn.fetch(
         """
         SELECT s.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
                coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NULL), 0) AS unpriced
         FROM series s JOIN usage u ON u.series_id = s.id
-        WHERE s.project_id = $1 AND u.hour >= $2 AND u.hour < $3 AND u.kind = 0
+        WHERE s.project_id = $1 AND u.hour >= $2 AND u.hour < $3
+          AND (u.kind = 0 OR u.credits > 0)
         GROUP BY s.meter_id, u.flavor_id HAVING sum(u.quantity) > 0
         ORDER BY s.meter_id, u.flavor_id
         """,
