@@ -1,4 +1,4 @@
-"""Joins everything: builds the application from Settings, and runs it until told to stop.
+"""Joins everything: builds the application from Settings (`server.py` runs it).
 
 Nothing is opened at import; pool, start task and clock live in the application's cleanup
 context and end with it, in the reverse order.
@@ -7,19 +7,14 @@ context and end with it, in the reverse order.
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TextIO, cast
 
 import structlog
 from aiohttp import web
 
-from os_credits import __version__
 from os_credits.api import (
     admin,
     compat,
@@ -42,13 +37,13 @@ from os_credits.api import (
 from os_credits.api.access_log import AccessLog
 from os_credits.api.auth import access_of, may_read, refuse_undeclared, require_access
 from os_credits.api.bodies import Bodies
+from os_credits.api.connections import Connections
 from os_credits.api.context import CONTEXT, Context, OpenNetworks
-from os_credits.api.logs import configure_logs
 from os_credits.api.metrics import Metrics
 from os_credits.api.middleware import REPLY_HEADERS_OF, map_errors
 from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
-from os_credits.errors import Misconfigured, Unavailable
+from os_credits.errors import Unavailable
 from os_credits.flows import book, deliver, notice
 from os_credits.flows.clock import Clock, Job
 from os_credits.flows.ingest import Ingest
@@ -76,12 +71,9 @@ from os_credits.web import pages
 
 # Bodies of JSON requests; pushes have their own bounds.
 JSON_BYTES_MAX = 1024 * 1024
-CONNECTIONS_MAX = 900
 KEEP_ALIVE_SECONDS = 75.0
 # How long answered requests may go on sending a body that nobody wants.
 LINGER_SECONDS = 5.0
-# Longer than any answer that is under way should take, shorter than most supervisors wait.
-SHUTDOWN_SECONDS = 8.0
 POOL_CLOSE_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
@@ -174,6 +166,7 @@ async def _opened(
     )
     context = _context(settings, pool, meter_file)
     app[CONTEXT] = context
+    sweeping = asyncio.create_task(context.connections.sweep(), name="sweep")
     _warn_of_open_doors(settings)
     pages.set_up(
         app,
@@ -188,10 +181,10 @@ async def _opened(
             starting = asyncio.create_task(context.start.keep_trying(), name="start")
         yield
     finally:
-        if starting is not None:
-            starting.cancel()
+        for task in [sweeping, *([] if starting is None else [starting])]:
+            task.cancel()
             with suppress(asyncio.CancelledError):
-                await starting
+                await task
         await context.clock.stop()
         await _close(pool)
 
@@ -233,6 +226,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         ahead_ms=settings.acceptance_ahead_seconds * 1000,
     )
     clock = Clock(_jobs(settings, pool, stats, registry, window))
+    connections = Connections(settings.connections_max, settings.head_timeout_seconds)
 
     async def begin() -> None:
         await load_meters(pool, meter_file)
@@ -254,7 +248,10 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
             decoded_bytes_max=settings.decoded_bytes_max,
             all_bytes_max=settings.bodies_bytes_max,
             timeout_seconds=settings.body_timeout_seconds,
+            lines_max=settings.body_lines_max,
+            connections=connections,
         ),
+        connections=connections,
         metrics=Metrics(stats, clock),
         networks=OpenNetworks(
             read=tuple(settings.open_read_networks),
@@ -337,79 +334,3 @@ def _deliverer(
         return result.sent_count
 
     return run
-
-
-class _Turned(asyncio.Protocol):
-    """Sends a connection away that is one too many, so that it comes again."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Answer before anything was asked, and hang up."""
-        one_way = cast("asyncio.WriteTransport", transport)
-        one_way.write(
-            b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\n"
-            b"Content-Length: 0\r\nConnection: close\r\n\r\n"
-        )
-        one_way.close()
-
-
-def _bounded(server: web.Server) -> Callable[[], asyncio.Protocol]:
-    def accept() -> asyncio.Protocol:
-        return server() if len(server.connections) < CONNECTIONS_MAX else _Turned()
-
-    return accept
-
-
-async def run(settings: Settings, stop: asyncio.Event, listening: Callable[[str], None]) -> None:
-    """Serve until `stop` is set; calls `listening` with the URL once requests can come.
-
-    Requests under way are finished; the clock and the pool are closed last.
-    """
-    runner = web.AppRunner(create_app(settings), shutdown_timeout=SHUTDOWN_SECONDS)
-    try:
-        await runner.setup()
-        listener = await asyncio.get_running_loop().create_server(
-            _bounded(cast("web.Server", runner.server)),
-            settings.host or None,
-            settings.port,
-            backlog=256,
-        )
-        try:
-            host, port = listener.sockets[0].getsockname()[:2]
-            listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-            await stop.wait()
-        finally:
-            listener.close()
-    finally:
-        await runner.cleanup()
-
-
-async def _run_until_signal(settings: Settings) -> None:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def on_signal(number: signal.Signals) -> None:
-        stop.set()
-        loop.remove_signal_handler(number)  # the second one ends the process at once
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, on_signal, number)
-    await run(settings, stop, lambda url: _say(sys.stdout, f"{__version__} serves {url}"))
-
-
-def serve(settings: Settings) -> int:
-    """Run the service until SIGTERM or SIGINT; gives the exit code for the shell."""
-    configure_logs(settings.log_level, settings.log_format)
-    try:
-        asyncio.run(_run_until_signal(settings))
-    except Misconfigured as error:
-        _say(sys.stderr, f"cannot start: {error}")
-        return os.EX_CONFIG
-    except OSError as error:
-        _say(sys.stderr, f"cannot listen on {settings.host}:{settings.port}: {error}")
-        return os.EX_OSERR
-    return os.EX_OK
-
-
-def _say(to: TextIO, sentence: str) -> None:
-    to.write(f"os_credits {sentence}\n")
-    to.flush()

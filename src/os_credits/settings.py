@@ -161,7 +161,11 @@ class Settings(BaseSettings):
     body_bytes_max: Count = 16 * MIB
     decoded_bytes_max: Count = 64 * MIB
     bodies_bytes_max: Count = 256 * MIB
+    body_lines_max: Count = 250_000
     body_timeout_seconds: Seconds = 20
+    head_timeout_seconds: Seconds = 10
+    connections_max: Count = 2000
+    new_series_per_hour_max: Count = 100_000
     label_count_max: Count = 64
     label_bytes_max: Annotated[int, Field(gt=0, le=2048)] = 1024
     label_sets_cached_max: Count = 1_000_000

@@ -11,9 +11,9 @@ import aiohttp
 import pytest
 
 from os_credits.api.logs import configure_logs
-from os_credits.app import run
 from os_credits.domain.access import Scope
 from os_credits.flows.keys import KeyRequest, create_key
+from os_credits.server import run
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
 from tests.acceptance.program import Program, program_on

@@ -6,16 +6,18 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import aiohttp
+import psycopg
 import pytest
 
-from os_credits import app as application
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.senders import vcpu_line
 
-SERVE = "import sys; from os_credits.app import serve; from os_credits.settings import Settings; "
+SERVE = (
+    "import sys; from os_credits.server import serve; from os_credits.settings import Settings; "
+)
 SERVE += "sys.exit(serve(Settings(_env_file=None)))"
 
 
@@ -98,19 +100,78 @@ async def test_a_meter_file_that_is_missing_is_named(database_url: str) -> None:
     assert "/nowhere/meters.toml" in error.decode()
 
 
-async def test_one_connection_too_many_is_sent_away_and_told_to_come_again(
-    database_url: str, monkeypatch: pytest.MonkeyPatch
+async def test_connections_that_only_wait_make_room_for_honest_ones(database_url: str) -> None:
+    async with (
+        running(settings_for(database_url, connections_max=20)) as service,
+        half_sent(service, 30, b"POST /write HTTP/1.1\r\nHost:") as silent,
+    ):
+        for _ in range(3):
+            async with aiohttp.ClientSession() as session:
+                honest = Service(service.url, service.settings, session, service.keys)
+                assert await pushed(honest) == 204
+
+        assert 10 < await cut_off(silent) < 20
+        assert not silent[-1].at_eof()  # the oldest go first
+
+
+async def test_where_all_connections_are_at_work_one_more_is_told_to_come_again(
+    database_url: str, owner_database_url: str
 ) -> None:
-    monkeypatch.setattr(application, "CONNECTIONS_MAX", 20)
-    async with running(settings_for(database_url)) as service:
-        host, port = service.url.removeprefix("http://").split(":")
-        idle = [await asyncio.open_connection(host, int(port)) for _ in range(20)]
-        async with aiohttp.ClientSession() as session:
-            turned = Service(service.url, service.settings, session)
-            async with turned.request("GET", "/healthz") as response:
+    settings = settings_for(database_url, connections_max=3, database_connections_max=8)
+    async with running(settings) as service:
+        with psycopg.connect(owner_database_url) as blocker:
+            blocker.execute("LOCK TABLE batch IN ACCESS EXCLUSIVE MODE")
+            held = [asyncio.create_task(pushed(service, vcpu_line(1))) for _ in range(3)]
+            await asyncio.sleep(0.5)
+            async with (
+                aiohttp.ClientSession() as session,
+                session.get(f"{service.url}/healthz") as response,
+            ):
                 assert (response.status, response.headers["Retry-After"]) == (503, "2")
-            for _, writer in idle:
-                writer.close()
+                assert (await response.json())["code"] == "unavailable"
+
+        assert await asyncio.gather(*held) == [204] * 3
+
+
+async def test_a_new_connection_that_sends_no_request_is_closed_in_time(database_url: str) -> None:
+    async with (
+        running(settings_for(database_url, head_timeout_seconds=0.5)) as service,
+        half_sent(service, 1, b"POST /write HT") as half,
+        half_sent(service, 1) as none,
+    ):
+        assert await pushed(service) == 204
+        async with asyncio.timeout(5):
+            while await cut_off([*half, *none]) < 2:
+                await asyncio.sleep(0.05)
+        assert await pushed(service) == 204
+
+
+@asynccontextmanager
+async def half_sent(
+    service: Service, count: int, head: bytes = b""
+) -> AsyncIterator[list[asyncio.StreamReader]]:
+    """Open connections that send the beginning of a request and no more."""
+    host, port = service.url.removeprefix("http://").split(":")
+    opened = []
+    for _ in range(count):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(head)
+        opened.append((reader, writer))
+    try:
+        yield [reader for reader, _ in opened]
+    finally:
+        for _, writer in opened:
+            writer.close()
+            with suppress(ConnectionError):
                 await writer.wait_closed()
-            async with turned.request("GET", "/healthz") as response:
-                assert response.status == 200
+
+
+async def pushed(service: Service, line: str = "") -> int:
+    async with service.request("POST", "/write", key="ingest", data=line.encode()) as response:
+        return response.status
+
+
+async def cut_off(readers: list[asyncio.StreamReader]) -> int:
+    """Count the connections that the service has ended."""
+    await asyncio.sleep(0.05)
+    return sum(reader.at_eof() or reader.exception() is not None for reader in readers)

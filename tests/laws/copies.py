@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 
 from os_credits.api.logs import configure_logs
-from os_credits.app import run
+from os_credits.server import run
 from os_credits.flows.meters import MeterFile
 from os_credits.settings import Settings
 from tests.acceptance.conftest import settings_for

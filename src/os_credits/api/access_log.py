@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
-from os_credits.api.auth import ACCESS
+from os_credits.api.context import ACCESS
 from os_credits.api.middleware import REASON, REQUEST_ID
 
 log = structlog.stdlib.get_logger("os_credits.access")

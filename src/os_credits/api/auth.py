@@ -14,7 +14,7 @@ from ipaddress import IPv6Address, ip_address
 
 from aiohttp import web
 
-from os_credits.api.context import Context, Network, OpenNetworks, context_of
+from os_credits.api.context import ACCESS, Context, Network, OpenNetworks, context_of
 from os_credits.api.routes import ALL_ROUTES, Gate, HttpHandler, route_of
 from os_credits.domain.access import Access, Scope
 from os_credits.domain.project import Project
@@ -27,8 +27,6 @@ _SCOPE = {
     Gate.ADMIN: Scope.ADMIN,
 }
 _ANYBODY = Access("anybody", frozenset())
-
-ACCESS = web.RequestKey("ACCESS", Access)
 
 
 def refuse_undeclared(app: web.Application) -> None:

@@ -7,6 +7,7 @@ wire; unpacking has its own limit.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from typing import TypeVar
 
 from aiohttp import web
 
+from os_credits.api.connections import Connections
+from os_credits.domain.access import Access
 from os_credits.errors import InvalidInput, TooLarge, Unavailable
 
 WORKED_ON_AT_ONCE_MAX = 2
@@ -26,15 +29,32 @@ class Lease:
     """How many bytes of the common allowance one request holds."""
 
     bodies: Bodies
+    key_id: int
     held_bytes: int = 0
 
     def hold(self, byte_count: int) -> None:
-        """Hold so many bytes from now on; raises Unavailable if all requests hold too many."""
+        """Hold so many bytes from now on; raises Unavailable if all requests hold too many.
+
+        So it does if those of one key do: the others are to be served meanwhile.
+        """
+        bodies = self.bodies
         more_bytes = byte_count - self.held_bytes
-        if self.bodies.held_bytes + more_bytes > self.bodies.all_bytes_max:
+        if bodies.held_bytes + more_bytes > bodies.all_bytes_max:
             raise Unavailable("too many bytes in flight")
+        if bodies.held_by_key[self.key_id] + more_bytes > bodies.key_bytes_max:
+            raise Unavailable("too many bytes in flight by this key")
+        self._take(more_bytes)
+
+    def release(self) -> None:
+        """Give everything back."""
+        self._take(-self.held_bytes)
+        if not self.bodies.held_by_key[self.key_id]:
+            del self.bodies.held_by_key[self.key_id]
+
+    def _take(self, more_bytes: int) -> None:
         self.bodies.held_bytes += more_bytes
-        self.held_bytes = byte_count
+        self.bodies.held_by_key[self.key_id] += more_bytes
+        self.held_bytes += more_bytes
 
 
 @dataclass(slots=True)
@@ -42,28 +62,37 @@ class Bodies:
     """The bounds, and the bytes that all requests of this process hold at the moment.
 
     `body_bytes_max` bounds a body as it comes, `decoded_bytes_max` what it unpacks to,
-    `all_bytes_max` all requests together, `timeout_seconds` the reading of one body. A single
-    request that keeps to its own bounds always fits into the common one (`settings.py`).
+    `lines_max` what it may consist of, `all_bytes_max` all requests together, `timeout_seconds`
+    the reading of one body. A single request that keeps to its own bounds always fits into the
+    common one (`settings.py`).
     """
 
     body_bytes_max: int
     decoded_bytes_max: int
     all_bytes_max: int
     timeout_seconds: float
+    lines_max: int
+    connections: Connections
     held_bytes: int = 0
+    held_by_key: Counter[int] = field(default_factory=Counter)
     _reading: set[asyncio.Timeout] = field(default_factory=set)
     _turns: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(WORKED_ON_AT_ONCE_MAX)
     )
 
+    @property
+    def key_bytes_max(self) -> int:
+        """What the requests of one key may hold together: half of all, or one at its bounds."""
+        return max(self.all_bytes_max // 2, self.body_bytes_max, self.decoded_bytes_max)
+
     @contextmanager
-    def lease(self) -> Iterator[Lease]:
+    def lease(self, access: Access) -> Iterator[Lease]:
         """Count what one request holds, and give it back at the end."""
-        lease = Lease(self)
+        lease = Lease(self, access.key_id)
         try:
             yield lease
         finally:
-            self.held_bytes -= lease.held_bytes
+            lease.release()
 
     async def read(self, request: web.Request, lease: Lease) -> bytes:
         """Read a whole body.
@@ -79,12 +108,13 @@ class Bodies:
             async with asyncio.timeout(self.timeout_seconds) as timeout:
                 self._reading.add(timeout)
                 try:
-                    while piece := await request.content.readany():
-                        count += len(piece)
-                        if count > self.body_bytes_max:
-                            raise self._too_large()
-                        lease.hold(count)
-                        pieces.append(piece)
+                    with self.connections.waiting_for_body(request):
+                        while piece := await request.content.readany():
+                            count += len(piece)
+                            if count > self.body_bytes_max:
+                                raise self._too_large()
+                            lease.hold(count)
+                            pieces.append(piece)
                 finally:
                     self._reading.discard(timeout)
         except TimeoutError:

@@ -11,7 +11,9 @@ from typing import TypeAlias
 from aiohttp import web
 
 from os_credits.api.bodies import Bodies
+from os_credits.api.connections import Connections
 from os_credits.api.metrics import Metrics
+from os_credits.domain.access import Access
 from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing
@@ -51,6 +53,7 @@ class Context:
     start: Start
     keys: KeyRing
     bodies: Bodies
+    connections: Connections
     metrics: Metrics
     networks: OpenNetworks
     started_at: datetime
@@ -67,6 +70,8 @@ class Context:
 
 
 CONTEXT = web.AppKey("CONTEXT", Context)
+# What the caller may do, set once it was let in (`auth.py`).
+ACCESS = web.RequestKey("ACCESS", Access)
 
 
 def context_of(request: web.Request) -> Context:

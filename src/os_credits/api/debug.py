@@ -15,9 +15,9 @@ from os_credits.api.auth import access_of
 from os_credits.api.context import Context, context_of
 from os_credits.api.logs import change_levels, current_levels
 from os_credits.api.metrics import Gauges
-from os_credits.api.middleware import RETRY_AFTER_SECONDS
 from os_credits.api.names import Names, read_names
-from os_credits.api.routes import Answer, Gate, Routes
+from os_credits.api.routes import Answer, Gate, Routes, plain_json
+from os_credits.api.transient import RETRY_AFTER_SECONDS
 from os_credits.domain.seal import Seal
 from os_credits.errors import Unavailable
 from os_credits.flows.start import check_revision
@@ -147,7 +147,7 @@ async def stats(request: web.Request) -> web.Response:
     }
     if request.query.get("verbose", "false").lower() not in ("false", "0", "no"):
         report |= _verbose(context)
-    return web.json_response(report)
+    return web.json_response(report, dumps=plain_json)
 
 
 def _seal(seal: Seal) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from os_credits import __version__
+from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
 from os_credits.api.middleware import REQUEST_ID, answer
 from os_credits.api.routes import Answer, Gate, Routes
@@ -92,7 +93,7 @@ async def query(request: web.Request) -> web.Response:
     statement = request.query.get("q")
     if statement is None:
         bodies = context_of(request).bodies
-        with bodies.lease() as lease:
+        with bodies.lease(access_of(request)) as lease:
             if (request.content_length or 0) > QUERY_BYTES_MAX:
                 raise TooLarge(f"a query holds at most {QUERY_BYTES_MAX} bytes")
             statement = _query_of(await bodies.read(request, lease))

@@ -22,15 +22,14 @@ import structlog
 from aiohttp import web
 
 from os_credits import errors
-from os_credits.api.context import context_of
-from os_credits.api.routes import Gate, HttpHandler, route_of
+from os_credits.api.context import ACCESS, context_of
+from os_credits.api.routes import Gate, HttpHandler, plain_json, route_of
+from os_credits.api.transient import RETRY_AFTER_SECONDS, TEMPORARILY
 
-RETRY_AFTER_SECONDS = 2
 # No answer takes longer; a reader of a body has its own, shorter limit.
 HANDLER_SECONDS_MAX = 120
 MESSAGE_LENGTH_MAX = 2000
 HEADER_TEXT_LENGTH_MAX = 1024
-TEMPORARILY = "temporarily unavailable"
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 # Headers that this request's answer carries whatever becomes of it.
@@ -66,7 +65,7 @@ def answer(request: web.Request, status: int, code: str, message: str, **more: A
     body: dict[str, Any] = {"error": code, "message": message, **more}
     if _is_push(request):
         body = {"error": message, "code": code, "message": message, **more}
-    response = web.json_response(body, status=status)
+    response = web.json_response(body, status=status, dumps=plain_json)
     if _is_push(request):
         response.headers["X-Influxdb-Error"] = _header_text(message)
     if status == 503:
@@ -89,7 +88,8 @@ async def map_errors(request: web.Request, handler: HttpHandler) -> web.StreamRe
     extra = request.app[REPLY_HEADERS_OF].get(request.path)
     request[REPLY_HEADERS] = extra(request) if extra else {}
     started = time.perf_counter()
-    response = await _answered(request, handler)
+    with context_of(request).connections.at_work(request, lambda: _was_let_in(request)):
+        response = await _answered(request, handler)
     route = route_of(request)
     context_of(request).metrics.note_request(
         request.method if route else "",
@@ -102,6 +102,11 @@ async def map_errors(request: web.Request, handler: HttpHandler) -> web.StreamRe
         response.headers["X-Request-Id"] = request[REQUEST_ID]
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
+
+
+def _was_let_in(request: web.Request) -> bool:
+    """Tell whether the caller showed something that allows it anything."""
+    return ACCESS in request and bool(request[ACCESS].scopes)
 
 
 async def _answered(request: web.Request, handler: HttpHandler) -> web.StreamResponse:

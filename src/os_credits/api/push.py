@@ -52,7 +52,7 @@ class Door:
 
     name: str
     unpack: Callable[[bytes, int], bytes]
-    decode: Callable[[bytes], Push]
+    decode: Callable[[bytes, int], Push]
     labels_of: Callable[[bytes], Labels]
     takes_deltas: bool
 
@@ -140,7 +140,7 @@ async def _take_lines(
     door = Door(
         "line_protocol",
         _line_unpacker(_encoding(request)),
-        lambda body: line_protocol.decode(body, precision),
+        lambda body, lines_max: line_protocol.decode(body, precision, lines_max),
         line_protocol.labels_of,
         takes_deltas=True,
     )
@@ -157,7 +157,7 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
     """Read, unpack, decode and store one push; the memory it takes is counted all the while."""
     context = context_of(request)
     bodies = context.bodies
-    with bodies.lease() as lease:
+    with bodies.lease(access_of(request)) as lease:
         try:
             body = await bodies.read(request, lease)
             unpacked = await bodies.work_on(
@@ -169,7 +169,7 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
             del body
             lease.hold(len(unpacked))
             push = await bodies.work_on(
-                unpacked, door.decode, inline_bytes_max=DECODED_INLINE_BYTES_MAX
+                unpacked, door.decode, bodies.lines_max, inline_bytes_max=DECODED_INLINE_BYTES_MAX
             )
         except InvalidInput as error:
             # Nobody knows how many samples it would have held: the body counts as one.

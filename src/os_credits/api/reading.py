@@ -19,7 +19,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from os_credits.api.context import context_of
+from os_credits.api.context import ACCESS, context_of
 from os_credits.domain.amount import credits_of
 from os_credits.domain.notice import mail_address
 from os_credits.domain.price import price_of
@@ -57,7 +57,7 @@ async def body_of(request: web.Request, model: Any, *, any_type: bool = False) -
     if request.headers.get("Content-Encoding", "identity").strip().lower() != "identity":
         raise UnsupportedMedia("send the body as it is", where="Content-Encoding")
     bodies = context_of(request).bodies
-    with bodies.lease() as lease:
+    with bodies.lease(request[ACCESS]) as lease:
         body = await bodies.read(request, lease)
         if len(body) > request.client_max_size:
             raise TooLarge(f"a JSON body holds at most {request.client_max_size} bytes")

@@ -47,7 +47,7 @@ def serve() -> None:
     Any number of copies may run on one database. Status 78 means that the configuration must be
     changed first, 71 that the port cannot be had.
     """
-    from os_credits.app import serve as serve_until_stopped  # it takes a while to load
+    from os_credits.server import serve as serve_until_stopped  # it takes a while to load
 
     try:
         settings, warnings = read_settings()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections import Counter
 
 import numpy as np
 
-from os_credits.domain.sample import Push, Rejected
+from os_credits.domain.sample import Push, PushUnit, Rejected
 from os_credits.errors import TooLarge
 
 # No honest sender comes near (Prometheus sends 2,000 samples at once, Telegraf 1,000 points), but
 # a megabyte of gzip can hold so many tiny points that reading them would take minutes. A piece is a
-# line, a field, a series, a sample, a histogram or an exemplar.
+# line, a field, a series, a sample, a histogram or an exemplar. A setting may say otherwise.
 PIECES_MAX = 250_000
 
 # In remote write 2.0 a thousand series may all refer to one label of a megabyte.
@@ -28,16 +28,19 @@ class Columns:
         "key_index",
         "key_numbers",
         "piece_count",
+        "pieces_max",
         "positions",
         "rejected",
+        "texts",
         "times_ms",
         "unit",
         "untimed",
         "values",
     )
 
-    def __init__(self, unit: Literal["line", "series"]) -> None:
+    def __init__(self, unit: PushUnit, pieces_max: int = PIECES_MAX) -> None:
         self.unit = unit
+        self.pieces_max = pieces_max
         self.key_numbers: dict[bytes, int] = {}
         self.key_bytes = 0
         self.piece_count = 0
@@ -47,14 +50,15 @@ class Columns:
         self.positions: list[int] = []
         self.untimed: list[int] = []  # the numbers of the samples without a time
         self.rejected: list[Rejected] = []
+        self.texts: Counter[str] = Counter()
         self.histograms_written = 0
         self.exemplars_written = 0
 
     def take_up(self, piece_count: int) -> None:
-        """Count pieces before they are read; raises TooLarge beyond `PIECES_MAX`."""
+        """Count pieces before they are read; raises TooLarge beyond `pieces_max`."""
         self.piece_count += piece_count
-        if self.piece_count > PIECES_MAX:
-            raise too_many_pieces()
+        if self.piece_count > self.pieces_max:
+            raise too_many_pieces(self.pieces_max)
 
     def key_number(self, key: bytes) -> int:
         """Give `key` its number: the one it has, or the next."""
@@ -93,11 +97,12 @@ class Columns:
             positions=np.array(self.positions, np.int32),
             untimed=untimed,
             rejected=self.rejected,
+            texts=self.texts,
             histograms_written=self.histograms_written,
             exemplars_written=self.exemplars_written,
         )
 
 
-def too_many_pieces() -> TooLarge:
+def too_many_pieces(pieces_max: int) -> TooLarge:
     """Give the refusal of a body that holds more pieces than one may."""
-    return TooLarge(f"more than {PIECES_MAX} samples, series or lines in one body")
+    return TooLarge(f"more than {pieces_max} lines, series or samples in one body")

@@ -12,7 +12,7 @@ fails, reading goes on at the next newline, so that a quote that never ends cost
 
 from __future__ import annotations
 
-from os_credits.decode.columns import Columns
+from os_credits.decode.columns import PIECES_MAX, Columns
 from os_credits.decode.line_fault import syntax_fault
 from os_credits.decode.line_grammar import BLANK_LINE, BLANK_LINES, FIELD, POINT
 from os_credits.decode.line_series import KEY_MARK, TIME_NAME, labels_of, series_fault
@@ -26,9 +26,12 @@ __all__ = ["decode", "labels_of"]
 POINT_BYTES_MAX = 1024 * 1024
 
 
-def decode(body: bytes, precision: str) -> Push:
-    """Read all points of `body`, whose times are in units of `precision`."""
-    reader = _PointReader(body, nanoseconds_per_unit(precision))
+def decode(body: bytes, precision: str, pieces_max: int = PIECES_MAX) -> Push:
+    """Read all points of `body`, whose times are in units of `precision`.
+
+    Raises TooLarge for more than `pieces_max` lines or fields.
+    """
+    reader = _PointReader(body, nanoseconds_per_unit(precision), pieces_max)
     start = 0
     line = 1
     while start < len(body):
@@ -41,8 +44,8 @@ def decode(body: bytes, precision: str) -> Push:
 class _PointReader:
     """Reads the points of one body; remembers which of its series are sound."""
 
-    def __init__(self, body: bytes, nanoseconds: int) -> None:
-        self.columns = Columns("line")
+    def __init__(self, body: bytes, nanoseconds: int, pieces_max: int) -> None:
+        self.columns = Columns("line", pieces_max)
         self._body = body
         self._nanoseconds = nanoseconds
         self._is_text = _is_utf8(body)

@@ -39,31 +39,34 @@ SERIES_BYTES_MAX = 8 * 1024 * 1024
 AnyMessage = TypeVar("AnyMessage", bound=Message)
 
 
-def decode_v1(body: bytes) -> Push:
-    """Read a `prometheus.WriteRequest`, by the fast way where the body allows it."""
+def decode_v1(body: bytes, pieces_max: int = PIECES_MAX) -> Push:
+    """Read a `prometheus.WriteRequest`, by the fast way where the body allows it.
+
+    Raises TooLarge for more than `pieces_max` series, samples, histograms or exemplars.
+    """
     all_series = _parsed(proto.WriteRequest, body).timeseries
-    if len(all_series) > PIECES_MAX:
-        raise too_many_pieces()
-    columns, lone_rows, lone_samples = _columns_v1(all_series)
+    if len(all_series) > pieces_max:
+        raise too_many_pieces(pieces_max)
+    columns, lone_rows, lone_samples = _columns_v1(all_series, pieces_max)
     push = columns.push()
     if not lone_rows:
         return push
     lone_columns = read_lone_samples(lone_samples)
     if lone_columns is None:  # something only looked like a lone sample
-        return _parsed_columns_v1(all_series).push()
+        return _parsed_columns_v1(all_series, pieces_max).push()
     push.times_ms[lone_rows], push.values[lone_rows] = lone_columns
     return push
 
 
-def decode_v2(body: bytes) -> Push:
-    """Read an `io.prometheus.write.v2.Request`."""
+def decode_v2(body: bytes, pieces_max: int = PIECES_MAX) -> Push:
+    """Read an `io.prometheus.write.v2.Request`; raises TooLarge as `decode_v1` does."""
     request = _parsed(proto.RequestV2, body)
-    if max(len(request.timeseries), len(request.symbols)) > PIECES_MAX:
-        raise too_many_pieces()
+    if max(len(request.timeseries), len(request.symbols)) > pieces_max:
+        raise too_many_pieces(pieces_max)
     symbols = list(request.symbols)
     if symbols and symbols[0]:
         raise InvalidInput("the first symbol is not the empty string")
-    columns = Columns("series")
+    columns = Columns("series", pieces_max)
     framed_symbols = [framed(symbol) for symbol in symbols]
     for position, series in enumerate(request.timeseries, start=1):
         try:
@@ -82,9 +85,11 @@ def _parsed(message: type[AnyMessage], body: bytes) -> AnyMessage:
         raise InvalidInput("body is not a remote write message") from None
 
 
-def _columns_v1(all_series: Iterable[bytes]) -> tuple[Columns, list[int], list[bytes]]:
+def _columns_v1(
+    all_series: Iterable[bytes], pieces_max: int
+) -> tuple[Columns, list[int], list[bytes]]:
     """Collect all series; lone samples get an empty row here and are returned beside it."""
-    columns = Columns("series")
+    columns = Columns("series", pieces_max)
     lone_rows: list[int] = []
     lone_samples: list[bytes] = []
     for position, series in enumerate(all_series, start=1):
@@ -99,8 +104,8 @@ def _columns_v1(all_series: Iterable[bytes]) -> tuple[Columns, list[int], list[b
     return columns, lone_rows, lone_samples
 
 
-def _parsed_columns_v1(all_series: Iterable[bytes]) -> Columns:
-    columns = Columns("series")
+def _parsed_columns_v1(all_series: Iterable[bytes], pieces_max: int) -> Columns:
+    columns = Columns("series", pieces_max)
     for position, series in enumerate(all_series, start=1):
         _add_series_v1(columns, position, series)
     return columns

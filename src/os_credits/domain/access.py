@@ -22,13 +22,17 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who asks, and what they may: `None` for projects, sites or meters means all of them."""
+    """Who asks, and what they may: `None` for projects, sites or meters means all of them.
+
+    `key_id` is our number of the key, 0 for callers without one.
+    """
 
     name: str
     scopes: frozenset[Scope]
     projects: frozenset[str] | None = None
     sites: frozenset[str] | None = None
     meters: frozenset[str] | None = None
+    key_id: int = 0
 
     def has(self, scope: Scope) -> bool:
         """Tell whether this access includes the scope."""

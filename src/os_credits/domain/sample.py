@@ -7,6 +7,7 @@ already known costs one dictionary lookup; they are read into labels on first si
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 # Labels of one series, sorted by name, the metric's own name under `__name__`.
 Labels = tuple[tuple[str, str], ...]
+
+# What a body consists of, as error messages count it.
+PushUnit = Literal["line", "series", "metric"]
 
 # The bits of the NaN by which Prometheus says: this series ended here
 # (prometheus/model/value: StaleNaN). Compared as bits, since any NaN is unequal to itself.
@@ -38,12 +42,13 @@ class Push:
 
     `keys[key_index[i]]` is the label set of sample i as the sender wrote it, `times_ms[i]` its
     time in milliseconds since the epoch (floored), `values[i]` its value, `positions[i]` the
-    1-based number of the line or time series that held it (`unit` says which of the two).
+    1-based number of the line, time series or metric that held it (`unit` says which of them).
     `untimed[i]` is set where the sender gave no time; `times_ms[i]` is then 0.
-    `written` counts what a remote write 2.0 answer must name besides samples.
+    `texts` counts, by the name of the metric, the fields that hold text and so no sample.
+    `..._written` count what a remote write 2.0 answer must name besides samples.
     """
 
-    unit: Literal["line", "series"]
+    unit: PushUnit
     keys: list[bytes]
     key_index: NDArray[np.int32]
     times_ms: NDArray[np.int64]
@@ -51,6 +56,7 @@ class Push:
     positions: NDArray[np.int32]
     untimed: NDArray[np.bool_]
     rejected: list[Rejected] = field(default_factory=list)
+    texts: Counter[str] = field(default_factory=Counter)
     histograms_written: int = 0
     exemplars_written: int = 0
 

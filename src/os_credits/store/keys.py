@@ -75,7 +75,7 @@ async def find_access(conn: Connection, digest: bytes) -> Access | None:
     """Give what the key with this hash may do; None if there is none, or it was revoked."""
     row = await conn.fetchrow(
         """
-        SELECT name, scopes, projects, sites, meters FROM api_key
+        SELECT id, name, scopes, projects, sites, meters FROM api_key
         WHERE digest = $1 AND revoked_at IS NULL
         """,
         digest,
@@ -88,6 +88,7 @@ async def find_access(conn: Connection, digest: bytes) -> Access | None:
         projects=_limit(row["projects"]),
         sites=_limit(row["sites"]),
         meters=_limit(row["meters"]),
+        key_id=row["id"],
     )
 
 

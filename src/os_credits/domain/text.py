@@ -1,0 +1,66 @@
+"""Texts of senders and people: kept exactly as they came, shown so that they cannot act.
+
+What is stored is identity, and never changed. Whoever shows it to people (terminal, log, page)
+shows what is not printable as its escape: control characters steer terminals and forge lines,
+marks of direction turn round what stands beside them, and invisible ones make names look alike.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+# Invisible, but Persian, Indic scripts and emoji are written with them.
+JOINERS = "\u200c\u200d"
+# Letters and symbols by their category, that nobody can see: fillers, and Braille without dots.
+_WITHOUT_INK = "\u115f\u1160\u2800\u3164\uffa0"
+_BEHIND_ASCII = re.compile("[\x7f-\U0010ffff]")
+
+
+def legible(text: str) -> str:
+    r"""Show what is not printable as its escape (`\x1b`, `\n`, `\u202e`), all on one line.
+
+    Joiners stay between two characters beyond ASCII, where they are spelling.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() or _joins(text, place) else _escape(sign)
+        for place, sign in enumerate(text)
+    )
+
+
+def _joins(text: str, place: int) -> bool:
+    around = text[place - 1 : place] + text[place + 1 : place + 2]
+    return (
+        text[place] in JOINERS
+        and len(around) == 2  # noqa: PLR2004 - one on each side
+        and around.isprintable()
+        and min(around) > "\x7f"
+    )
+
+
+def _escape(sign: str) -> str:
+    return sign.encode("unicode_escape").decode("ascii")
+
+
+def legible_json(text: str) -> str:
+    r"""Write what a JSON text holds unprintable as `\u` escapes, the same to any program.
+
+    JSON itself does so below U+0020 only, and people read it on terminals, too.
+    """
+    return _BEHIND_ASCII.sub(lambda found: _json_escape(found[0]), text)
+
+
+def _json_escape(sign: str) -> str:
+    if sign.isprintable():
+        return sign
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[place : place + 4]}" for place in range(0, len(units), 4))
+
+
+def is_blank(text: str) -> bool:
+    """Tell whether nobody would see a thing: no letter, number, sign or symbol."""
+    return not any(
+        unicodedata.category(sign)[0] in "LNPS" and sign not in _WITHOUT_INK for sign in text
+    )
