@@ -14,9 +14,10 @@ from os_credits.domain.access import Access, Scope
 from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push
 from os_credits.flows.book import book
 from os_credits.flows.ingest import Ingest, Receipt
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import MeterFile, load_meters
 from os_credits.flows.rate import Rater
-from os_credits.flows.registry import Limits, Registry
+from os_credits.flows.registry import Registry
 from os_credits.flows.stats import Stats
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.store.pool import Pool, connection, open_pool

@@ -48,6 +48,7 @@ from os_credits.flows import book, deliver, notice
 from os_credits.flows.clock import Clock, Job
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing, adopt_admin_key
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import (
     MeterFile,
     apply_whitelist,
@@ -56,7 +57,7 @@ from os_credits.flows.meters import (
     with_denbi_prices,
 )
 from os_credits.flows.rate import Rater
-from os_credits.flows.registry import Limits, Registry
+from os_credits.flows.registry import Registry
 from os_credits.flows.retain import Kept, retain
 from os_credits.flows.seal import Sealer
 from os_credits.flows.start import Start
@@ -219,6 +220,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
             label_count_max=settings.label_count_max,
             label_bytes_max=settings.label_bytes_max,
             label_sets_cached_max=settings.label_sets_cached_max,
+            new_series_per_hour_max=settings.new_series_per_hour_max,
         )
     )
     window = AcceptanceWindow(

@@ -15,9 +15,9 @@ from os_credits.domain.opening import Opening
 from os_credits.domain.period import HOUR_MS, from_ms
 from os_credits.flows import book, deliver, notice
 from os_credits.flows.exclusions import ExclusionRequest, exclude
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import apply_whitelist, load_meters
 from os_credits.flows.opening import Opener, import_opening
-from os_credits.flows.registry import Limits
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
 from os_credits.store.pool import connection, open_pool

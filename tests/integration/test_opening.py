@@ -17,11 +17,11 @@ from os_credits.domain.period import EPOCH, from_ms
 from os_credits.errors import Conflict, InvalidInput
 from os_credits.flows.book import grant
 from os_credits.flows.history import beginning, read_history, read_used
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.notice import check as check_notices
 from os_credits.flows.opening import Opened, Opener, import_opening
 from os_credits.flows.opening_file import read_opening
-from os_credits.flows.registry import Limits
 from os_credits.store.balances import read_balances
 from os_credits.store.entries import list_entries
 from os_credits.store.notices import list_notices, list_states

@@ -14,11 +14,11 @@ from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.organisation import MembershipRequest
 from os_credits.domain.period import HOUR, from_ms
 from os_credits.errors import InvalidInput, NotFound
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.opening import Opener, import_opening
 from os_credits.flows.opening_file import read_opening
 from os_credits.flows.organisations import place_project, resolve_organisation
-from os_credits.flows.registry import Limits
 from os_credits.store.organisations import list_memberships, list_organisations, sum_by_membership
 from os_credits.store.pool import connection, snapshot
 from tests.checker import WINDOW_MS, checked

@@ -16,7 +16,7 @@ from os_credits.cli.output import Json, credits_cell, examples, print_json, prin
 from os_credits.flows.opening import Opened, Opener, import_opening
 from os_credits.flows.opening import check as check_first
 from os_credits.flows.opening_file import read_opening_file
-from os_credits.flows.registry import Limits
+from os_credits.flows.label_reading import Limits
 from os_credits.settings import Settings
 from os_credits.store import balances, projects
 from os_credits.store.pool import Pool, snapshot

@@ -9,12 +9,19 @@ if TYPE_CHECKING:
     from os_credits.domain.meter import MeterVersion
 
 
+# In the place of an id: the labels cannot be read by this version, the key may not feed what they
+# name, or no sample of theirs could be accepted.
+NOT_STORED = -1
+# In the place of an id: the key has brought as many new label sets as it may within an hour.
+OVER_ALLOWANCE = -2
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A meter version that takes a label set's samples, from `from_ms` up to `until_ms`.
 
-    `fits` says whether the labels are within the meter's `match`, `invalid` why this version
-    cannot read them at all.
+    `label_set_id` may be `NOT_STORED` or `OVER_ALLOWANCE`. `fits` says whether the labels are
+    within the meter's `match`, `invalid` why this version cannot read them at all.
     """
 
     label_set_id: int
@@ -24,6 +31,11 @@ class Claim:
     from_ms: int
     until_ms: int
     invalid: str | None = None
+
+    @property
+    def is_stored(self) -> bool:
+        """Tell whether the label set has an id."""
+        return self.label_set_id >= 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ acknowledged after the commit; rating follows within seconds (`rate.py`).
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from os_credits.domain.period import to_ms
 from os_credits.errors import Unavailable
@@ -16,6 +19,11 @@ from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgem
 from os_credits.store import batches, meters
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, transaction
+
+# Longer than it ever takes from reading label sets to judging their samples.
+LEARNING_MS_MAX = 3_600_000
+# What takes longer than some milliseconds is judged beside the event loop.
+JUDGED_INLINE_MAX = 10_000
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -26,12 +34,14 @@ if TYPE_CHECKING:
     from os_credits.domain.sample import Labels, Push, Rejected
     from os_credits.flows.registry import Registry
     from os_credits.flows.stats import Stats
+    from os_credits.store.meters import Clock
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What became of a push: counts of samples, and the refused places with their reasons.
 
+    `refused` counts samples once, `rejected` names what each of several meters has against them.
     `set_aside` were readable but can never be billed (NaN, negative ...), by reason;
     `unknown` belong to metrics that no meter names. Both are answered as success.
     """
@@ -39,6 +49,7 @@ class Receipt:
     accepted: int
     set_aside: Counter[str]
     unknown: Counter[str]
+    refused: int
     rejected: list[Rejected]
 
 
@@ -69,7 +80,14 @@ class Ingest:
         Unavailable when the database cannot take it; nothing is stored then.
         """
         for _ in range(READINGS_MAX):
-            known = await self._registry.resolve(self._pool, door, push.keys, labels_of, access)
+            known = await self._registry.resolve(
+                self._pool,
+                door,
+                push.keys,
+                labels_of,
+                access,
+                worth_storing=lambda clock: self._acceptable_keys(push, clock),
+            )
             judgement = await self._store(push, known, access, deltas_allowed=deltas_allowed)
             if judgement is not None:
                 break
@@ -81,6 +99,7 @@ class Ingest:
             accepted=len(judgement),
             set_aside=judgement.set_aside,
             unknown=judgement.unknown,
+            refused=judgement.refused_count + sum(one.sample_count for one in push.rejected),
             rejected=[*push.rejected, *(rejected for _, rejected in judgement.refused)],
         )
 
@@ -104,13 +123,32 @@ class Ingest:
             under = Circumstances(
                 to_ms(clock.now), self._window, access, deltas_allowed, to_ms(clock.kept_from)
             )
-            judgement = judge(push, known, under)
+            judgement = await _judged(push, known, under)
+            if judgement.unstored:
+                raise Unavailable("the database's clock was set back meanwhile")
             if len(judgement):
                 columns = BatchColumns(
                     judgement.label_set_ids, judgement.times_ms, judgement.values
                 )
                 await batches.insert_batch(conn, columns)
+        judgement.set_aside.update(self._billed_texts(push))
         return judgement
+
+    def _acceptable_keys(self, push: Push, clock: Clock) -> set[bytes]:
+        """Give the label sets with a sample that is not too old, nor far ahead for long.
+
+        What is too old stays so as time goes on; what is ahead comes nearer.
+        """
+        now_ms = to_ms(clock.now)
+        oldest_ms = max(now_ms - self._window.past_ms, to_ms(clock.kept_from))
+        latest_ms = now_ms + self._window.ahead_ms + LEARNING_MS_MAX
+        within = (push.times_ms >= oldest_ms) & (push.times_ms <= latest_ms)
+        return {push.keys[one] for one in np.unique(push.key_index[within | push.untimed])}
+
+    def _billed_texts(self, push: Push) -> dict[str, int]:
+        """Count the fields that hold text where a meter expects a number."""
+        count = sum(count for metric, count in push.texts.items() if self._registry.names(metric))
+        return {"text": count} if count else {}
 
     def _count(self, door: str, push: Push, judgement: Judgement) -> None:
         """Count after the commit only: what was not stored was not accepted."""
@@ -125,3 +163,9 @@ class Ingest:
             stats.note_refused("unreadable", rejected)
         for code, rejected in judgement.refused:
             stats.note_refused(code, rejected)
+
+
+async def _judged(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> Judgement:
+    if len(push) + len(known) <= JUDGED_INLINE_MAX:
+        return judge(push, known, under)
+    return await asyncio.to_thread(judge, push, known, under)

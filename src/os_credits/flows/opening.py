@@ -49,8 +49,8 @@ if TYPE_CHECKING:
 
     from os_credits.domain.entry import EntryDraft
     from os_credits.domain.opening import Opening
+    from os_credits.flows.label_reading import Limits
     from os_credits.flows.opening_file import CheckedProject, LastCounter
-    from os_credits.flows.registry import Limits
     from os_credits.store.openings import OpenedMeter
     from os_credits.store.pool import Connection
 

@@ -15,7 +15,7 @@ from os_credits.domain.meter import MeterKind
 from os_credits.domain.opening import Opening
 from os_credits.domain.period import to_ms
 from os_credits.errors import InvalidInput, InvalidLabels
-from os_credits.flows.registry import METRIC_NAME, ReadLabels, read_labels
+from os_credits.flows.label_reading import METRIC_NAME, ReadLabels, read_labels
 from os_credits.rating.usage import in_range
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.meter import MeterVersion
     from os_credits.domain.opening import OpeningCounter, OpeningProject
-    from os_credits.flows.registry import Limits
+    from os_credits.flows.label_reading import Limits
 
 FILE_BYTES_MAX = 256 * 1024 * 1024
 PROBLEMS_SHOWN_MAX = 5

@@ -6,72 +6,37 @@ them; only a label set that this copy sees for the first time costs work in the 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
 from typing import TYPE_CHECKING
 
-from os_credits.domain.claim import Claim, KnownLabelSet
+from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownLabelSet
 from os_credits.domain.period import to_ms
-from os_credits.domain.project import ProjectKey, digest
 from os_credits.errors import InvalidLabels, Unavailable
+from os_credits.flows.known_label_sets import KnownLabelSets
+from os_credits.flows.label_reading import METRIC_NAME, ReadLabels, check_limits, read_checked
+from os_credits.flows.new_series import NewSeriesAllowance
 from os_credits.store import flavors, label_sets, meters, projects
 from os_credits.store.label_sets import NewLabelSet, NewSeries
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
     from os_credits.domain.sample import Labels
+    from os_credits.flows.label_reading import Limits
+    from os_credits.store.meters import Clock
     from os_credits.store.pool import Connection
 
-METRIC_NAME = "__name__"
 FAR_FUTURE_MS = 2**62
-# In the place of an id, where nothing is stored: the labels cannot be read by this version, or
-# the key may not feed what they name.
-NOT_STORED = -1
+# A label set as it is stored: the meter version's id, and the digest of the labels.
+StoredAs = tuple[int, bytes]
+# How many label sets are read before others get a turn: some ten milliseconds of work.
+READ_AT_ONCE_MAX = 500
 # How often label sets are read anew because the meters changed meanwhile.
 READINGS_MAX = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Bounds of what one label set may be, and of how many (and how long ones) are remembered."""
-
-    label_count_max: int
-    label_bytes_max: int
-    label_sets_cached_max: int
-    label_set_bytes_cached_max: int = 512 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class ReadLabels:
-    """A label set as one meter version reads it, before it has ids."""
-
-    version: MeterVersion
-    project: ProjectKey
-    project_name: str
-    resource: str
-    identity: dict[str, str]
-    flavor: str
-    fits: bool
-    labels: Labels
-
-    def is_fed_by(self, access: Access) -> bool:
-        """Tell whether samples of this label set may be handed in by this access."""
-        return access.may_feed(self.project.site, self.version.definition.name)
-
-    @property
-    def series_key(self) -> bytes:
-        """Give what identifies the series within its meter: project, resource, identity."""
-        parts = [part for name in sorted(self.identity) for part in (name, self.identity[name])]
-        return digest(self.project.digest().hex(), self.resource, *parts)
-
-    @property
-    def label_set_key(self) -> bytes:
-        """Give what identifies the label set: all its labels."""
-        return digest(*(part for label in self.labels for part in label))
 
 
 class Registry:
@@ -80,8 +45,10 @@ class Registry:
     def __init__(self, limits: Limits) -> None:
         """Start with nothing known."""
         self._limits = limits
-        self._known: dict[tuple[str, bytes], KnownLabelSet] = {}
-        self._known_bytes = 0
+        self._allowance = NewSeriesAllowance(limits.new_series_per_hour_max)
+        self._known = KnownLabelSets(
+            count_max=limits.label_sets_cached_max, bytes_max=limits.label_set_bytes_cached_max
+        )
         self._versions: dict[str, list[MeterVersion]] | None = None
         self.mark = ""
 
@@ -91,8 +58,12 @@ class Registry:
 
     def forget(self) -> None:
         """Forget everything, as after a change of the meters."""
-        self._clear()
+        self._known.clear()
         self._versions = None
+
+    def names(self, metric: str) -> bool:
+        """Tell whether any meter takes this metric."""
+        return metric in (self._versions or {})
 
     async def refresh(self, pool: Pool) -> None:
         """Read the meters again; forget all label sets if one, or the database, has changed."""
@@ -103,7 +74,7 @@ class Registry:
         for version in versions:
             by_metric.setdefault(version.definition.metric, []).append(version)
         if by_metric != self._versions or mark != self.mark:
-            self._clear()
+            self._known.clear()
             self._versions = by_metric
         self.mark = mark
 
@@ -114,21 +85,24 @@ class Registry:
         keys: list[bytes],
         labels_of: Callable[[bytes], Labels],
         access: Access,
+        *,
+        worth_storing: Callable[[Clock], Container[bytes]],
     ) -> list[KnownLabelSet]:
         """Give what is known of each key, learning the ones seen for the first time.
 
         All of it is by the meters and the database that `mark` stands for. What `access` may
-        not feed is not stored, so that no refused sample makes a project. Raises Unavailable
-        if the meters change again and again meanwhile.
+        not feed is not stored, nor what is not among the keys that are `worth_storing` at the
+        time of the database's clock: so no refused sample makes a project. Raises Unavailable if
+        the meters change again and again meanwhile.
         """
         for _ in range(READINGS_MAX):
             if self._versions is None:
                 await self.refresh(pool)
             versions = self._versions
-            found = [self._known.get((door, key)) for key in keys]
+            found = self._known.find(door, keys)
             new = [key for key, known in zip(keys, found, strict=True) if known is None]
             if new:
-                learned = await self._learn(pool, new, labels_of, access)
+                learned = await self._learn(pool, new, labels_of, access, worth_storing)
                 if versions is not self._versions:
                     continue  # they changed while we waited for the database
                 self._remember(door, learned)
@@ -136,25 +110,16 @@ class Registry:
             return [known for known in found if known is not None]
         raise Unavailable("the meters keep changing")
 
-    def _clear(self) -> None:
-        self._known.clear()
-        self._known_bytes = 0
-
     def _remember(self, door: str, learned: dict[bytes, KnownLabelSet]) -> None:
-        """Keep what holds for every sender; start anew when that would become too much."""
-        lasting = {
-            (door, key): known
-            for key, known in learned.items()
-            if all(claim.label_set_id != NOT_STORED or claim.invalid for claim in known.claims)
-        }
-        length = sum(len(key) for _, key in lasting)
-        if (
-            len(self._known) + len(lasting) > self._limits.label_sets_cached_max
-            or self._known_bytes + length > self._limits.label_set_bytes_cached_max
-        ):
-            self._clear()
-        self._known.update(lasting)
-        self._known_bytes += length
+        """Keep what holds for every sender."""
+        self._known.remember(
+            door,
+            {
+                key: known
+                for key, known in learned.items()
+                if all(claim.is_stored or claim.invalid for claim in known.claims)
+            },
+        )
 
     async def _learn(
         self,
@@ -162,10 +127,13 @@ class Registry:
         keys: list[bytes],
         labels_of: Callable[[bytes], Labels],
         access: Access,
+        worth_storing: Callable[[Clock], Container[bytes]],
     ) -> dict[bytes, KnownLabelSet]:
         learned: dict[bytes, KnownLabelSet] = {}
         wanted: dict[bytes, list[tuple[MeterVersion, ReadLabels | InvalidLabels]]] = {}
-        for key in keys:
+        for number, key in enumerate(keys, start=1):
+            if number % READ_AT_ONCE_MAX == 0:
+                await asyncio.sleep(0)
             try:
                 metric, read = self._read(labels_of(key))
             except InvalidLabels as error:
@@ -174,21 +142,47 @@ class Registry:
             learned[key] = KnownLabelSet(metric=metric)
             if read:
                 wanted[key] = read
-        allowed = [
-            one
-            for read in wanted.values()
-            for _, one in read
-            if isinstance(one, ReadLabels) and one.is_fed_by(access)
-        ]
-        ids: dict[tuple[int, bytes], int] = {}
-        for part in slices(len(allowed)):
-            ids.update(await _store(pool, allowed[part]))
+        allowed = {
+            key: [one for _, one in read if isinstance(one, ReadLabels) and one.is_fed_by(access)]
+            for key, read in wanted.items()
+        }
+        ids = await self._ids_of(pool, allowed, access, worth_storing)
         for key, read in wanted.items():
-            learned[key] = KnownLabelSet(
-                metric=learned[key].metric,
-                claims=tuple(_claim(version, one, ids) for version, one in read),
-            )
+            claims = tuple(_claim(version, one, ids) for version, one in read)
+            learned[key] = KnownLabelSet(learned[key].metric, claims)
         return learned
+
+    async def _ids_of(
+        self,
+        pool: Pool,
+        allowed: dict[bytes, list[ReadLabels]],
+        access: Access,
+        worth_storing: Callable[[Clock], Container[bytes]],
+    ) -> dict[StoredAs, int]:
+        """Give the ids of the label sets that are stored, and store those that are to be."""
+        if not any(allowed.values()):
+            return {}
+        one_by_one = [one for read in allowed.values() for one in read]
+        ids, clock = await _find(pool, one_by_one)
+        chosen = worth_storing(clock)
+        new = {
+            (one.version.id, one.label_set_key): one
+            for key, read in allowed.items()
+            if key in chosen
+            for one in read
+        }
+        for stored in ids:
+            new.pop(stored, None)
+        granted = self._allowance.take(access.key_id, len(new))
+        to_store = list(new.values())[:granted]
+        ids |= dict.fromkeys(list(new)[granted:], OVER_ALLOWANCE)
+        try:
+            for part in slices(len(to_store)):
+                ids |= await _store(pool, to_store[part])
+        except BaseException:
+            self._allowance.give_back(access.key_id, granted)
+            raise
+        return ids
 
     def _read(
         self, labels: Labels
@@ -201,65 +195,18 @@ class Registry:
         metric = by_name.get(METRIC_NAME, "")
         versions = (self._versions or {}).get(metric, [])
         if versions:
-            _check_limits(labels, self._limits)
+            check_limits(labels, self._limits)
         read: list[tuple[MeterVersion, ReadLabels | InvalidLabels]] = []
         for version in versions:
             try:
-                read.append((version, _want(labels, by_name, version)))
+                read.append((version, read_checked(labels, by_name, version)))
             except InvalidLabels as error:
                 read.append((version, error))
         return metric, read
 
 
-def _check_limits(labels: Labels, limits: Limits) -> None:
-    if len(labels) > limits.label_count_max:
-        raise InvalidLabels(f"{len(labels)} labels, at most {limits.label_count_max} are taken")
-    for name, value in labels:
-        if len(name.encode()) > limits.label_bytes_max or (
-            len(value.encode()) > limits.label_bytes_max
-        ):
-            raise InvalidLabels(
-                f"label {name[:40]!r} is longer than {limits.label_bytes_max} bytes"
-            )
-        if "\0" in value or "\0" in name:
-            raise InvalidLabels(f"label {name[:40]!r} holds a NUL character")
-
-
-def read_labels(labels: Labels, version: MeterVersion, limits: Limits) -> ReadLabels:
-    """Read one label set as one meter version means it, storing nothing. Raises InvalidLabels."""
-    _check_limits(labels, limits)
-    return _want(labels, dict(labels), version)
-
-
-def _want(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> ReadLabels:
-    """Read one label set as one meter version means it."""
-    definition = version.definition
-
-    def value(label: str | None) -> str:
-        return by_name.get(label, "") if label is not None else ""
-
-    external_id, name = value(definition.project_id), value(definition.project_name)
-    if not external_id and not name:
-        names = [label for label in (definition.project_id, definition.project_name) if label]
-        raise InvalidLabels(
-            f"meter {definition.name} needs the label {' or '.join(names)} to know the project"
-        )
-    return ReadLabels(
-        version=version,
-        project=ProjectKey(
-            value(definition.site), external_id, value(definition.domain), name or external_id
-        ),
-        project_name=name,
-        resource=value(definition.resource),
-        identity={label: value(label) for label in definition.identity},
-        flavor=value(definition.flavor),
-        fits=definition.fits(by_name),
-        labels=labels,
-    )
-
-
 def _claim(
-    version: MeterVersion, read: ReadLabels | InvalidLabels, ids: dict[tuple[int, bytes], int]
+    version: MeterVersion, read: ReadLabels | InvalidLabels, ids: dict[StoredAs, int]
 ) -> Claim:
     from_ms = to_ms(version.valid_from)
     until_ms = FAR_FUTURE_MS if version.valid_until is None else to_ms(version.valid_until)
@@ -269,14 +216,21 @@ def _claim(
     return Claim(label_set_id, version, read.project.site, read.fits, from_ms, until_ms)
 
 
-async def _store(pool: Pool, wanted: Sequence[ReadLabels]) -> dict[tuple[int, bytes], int]:
+async def _find(pool: Pool, wanted: Sequence[ReadLabels]) -> tuple[dict[StoredAs, int], Clock]:
+    ids: dict[StoredAs, int] = {}
+    async with transaction(pool) as conn:
+        for part in slices(len(wanted)):
+            keys = [(one.version.id, one.label_set_key) for one in wanted[part]]
+            ids |= await label_sets.find_label_sets(conn, keys)
+        return ids, await meters.read_clock(conn)
+
+
+async def _store(pool: Pool, wanted: Sequence[ReadLabels]) -> dict[StoredAs, int]:
     async with transaction(pool) as conn:
         return await store_label_sets(conn, wanted)
 
 
-async def store_label_sets(
-    conn: Connection, wanted: Sequence[ReadLabels]
-) -> dict[tuple[int, bytes], int]:
+async def store_label_sets(conn: Connection, wanted: Sequence[ReadLabels]) -> dict[StoredAs, int]:
     """Store projects, flavors, series and label sets as far as they are new.
 
     Gives the id of each label set by meter version and key. Not more than `ROWS_MAX` at once.

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from os_credits.domain.claim import OVER_ALLOWANCE
 from os_credits.domain.meter import MeterKind, MeterValue
 from os_credits.domain.period import from_ms
 from os_credits.domain.sample import Rejected, is_stale
@@ -58,7 +59,12 @@ class Circumstances:
 
 @dataclass(slots=True)
 class Judgement:
-    """The accepted samples in columns, and what became of the others."""
+    """The accepted samples in columns, and what became of the others.
+
+    `refused_count` counts samples, even those that several meters refuse, once; `refused` says
+    what each meter had against them. `unstored` counts samples that would be accepted, were their label sets stored: then the
+    whole push has to be judged again.
+    """
 
     label_set_ids: NDArray[np.int64]
     times_ms: NDArray[np.int64]
@@ -68,6 +74,8 @@ class Judgement:
     set_aside: Counter[str] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
     refused: list[tuple[str, Rejected]] = field(default_factory=list)
+    refused_count: int = 0
+    unstored: int = 0
 
     def __len__(self) -> int:
         """Count the accepted samples."""
@@ -102,6 +110,7 @@ class _Work:
         self.times = np.where(push.untimed, under.now_ms, push.times_ms)
         self.stale = is_stale(push.values)
         self.judged = np.zeros(len(push), np.bool_)
+        self.is_refused = np.zeros(len(push), np.bool_)
         self.pieces: list[tuple[NDArray[np.int64], NDArray[np.intp]]] = []
         none = np.empty(0, np.int64)
         self.result = Judgement(none, none, np.empty(0, np.float64))
@@ -117,13 +126,14 @@ class _Work:
     def layer(self, claims: list[Claim | None]) -> None:
         """Judge the samples under one claim of each label set, meter by meter."""
         chosen = {index: claim for index, claim in enumerate(claims) if claim is not None}
-        groups: dict[tuple[int, str, bool, bool], list[int]] = {}
+        groups: dict[tuple[int, str, bool, bool, int], list[int]] = {}
         sites_matter = self.under.access.sites is not None
         ids = np.full(len(claims), -1, np.int64)
         for index, claim in chosen.items():
             ids[index] = claim.label_set_id
             site = claim.site if sites_matter else ""
-            group = claim.version.id, site, claim.fits, claim.invalid is None
+            not_stored = min(claim.label_set_id, 0)
+            group = claim.version.id, site, claim.fits, claim.invalid is None, not_stored
             groups.setdefault(group, []).append(index)
         members = np.full(len(claims), -1, np.int32)
         for number, indexes in enumerate(groups.values()):
@@ -150,6 +160,8 @@ class _Work:
             return places[:0]
         places = self._refused(definition, claim, places)
         places = self._set_aside(definition, claim, places)
+        if not claim.is_stored:
+            return self._not_stored(claim, places)
         if len(places):
             self.result.accepted[definition.name] += len(places)
             latest = int(self.times[places].max())
@@ -157,6 +169,15 @@ class _Work:
                 latest, self.result.last_ms.get(definition.name, latest)
             )
         return places
+
+    def _not_stored(self, claim: Claim, places: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Refuse what is beyond the key's allowance; count what nobody expected to get here."""
+        if claim.label_set_id == OVER_ALLOWANCE:
+            reason = "this key has brought as many new series as it may within an hour"
+            self.refuse("new_series", places, lambda _: reason)
+        else:
+            self.result.unstored += len(places)
+        return places[:0]
 
     def _refused(
         self, definition: MeterDefinition, claim: Claim, places: NDArray[np.intp]
@@ -235,6 +256,7 @@ class _Work:
 
     def refuse(self, code: str, places: NDArray[np.intp], reason_of: Callable[[int], str]) -> None:
         """Note refused places: the first few by name, the rest as a count."""
+        self.is_refused[places] = True
         for place in places[:PLACES_NAMED_MAX].tolist():
             rejected = Rejected(self.push.where(place), reason_of(place))
             self.result.refused.append((code, rejected))
@@ -245,6 +267,7 @@ class _Work:
 
     def judgement(self) -> Judgement:
         """Join the pieces into columns."""
+        self.result.refused_count = int(self.is_refused.sum())
         if self.pieces:
             kept = np.concatenate([places for _, places in self.pieces])
             self.result.label_set_ids = np.concatenate([ids for ids, _ in self.pieces])

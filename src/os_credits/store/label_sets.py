@@ -116,14 +116,21 @@ async def ensure_label_sets(
         [json.dumps(dict(one.labels)) for _, one in ordered],
         keys,
     )
+    return await find_label_sets(conn, list(zip(version_ids, keys, strict=True)))
+
+
+async def find_label_sets(
+    conn: Connection, wanted: Sequence[tuple[int, bytes]]
+) -> dict[tuple[int, bytes], int]:
+    """Give the ids of those label sets, by meter version and key, that are stored."""
     rows = await conn.fetch(
         """
         SELECT l.id, l.meter_version_id, l.key FROM label_set l
         JOIN unnest($1::int[], $2::bytea[]) AS w(meter_version_id, key)
             USING (meter_version_id, key)
         """,
-        version_ids,
-        keys,
+        [version_id for version_id, _ in wanted],
+        [key for _, key in wanted],
     )
     return {(row["meter_version_id"], row["key"]): row["id"] for row in rows}
 

@@ -8,8 +8,8 @@ import pytest
 from os_credits.domain.meter import MeterDefinition, MeterKind, MeterVersion
 from os_credits.domain.period import EPOCH
 from os_credits.errors import InvalidInput
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.opening_file import check_opening, read_opening
-from os_credits.flows.registry import Limits
 
 LIMITS = Limits(8, 64, 100)
 LABELS = {"site": "1", "id": "p1", "name": "alpha", "server": "s"}
