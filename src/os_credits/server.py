@@ -37,21 +37,22 @@ async def run(settings: Settings, stop: asyncio.Event, listening: Callable[[str]
     """
     app = create_app(settings)
     runner = web.AppRunner(app, shutdown_timeout=SHUTDOWN_SECONDS)
+    # The address is taken before anything is done to the database, and listened at afterwards.
+    listener = await asyncio.get_running_loop().create_server(
+        lambda: app[CONTEXT].connections.accept(cast("web.Server", runner.server)),
+        settings.host or None,
+        settings.port,
+        backlog=BACKLOG,
+        start_serving=False,
+    )
     try:
         await runner.setup()
-        listener = await asyncio.get_running_loop().create_server(
-            app[CONTEXT].connections.acceptor(cast("web.Server", runner.server)),
-            settings.host or None,
-            settings.port,
-            backlog=BACKLOG,
-        )
-        try:
-            host, port = listener.sockets[0].getsockname()[:2]
-            listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
-            await stop.wait()
-        finally:
-            listener.close()
+        await listener.start_serving()
+        host, port = listener.sockets[0].getsockname()[:2]
+        listening(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+        await stop.wait()
     finally:
+        listener.close()
         await runner.cleanup()
 
 

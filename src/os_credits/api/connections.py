@@ -35,17 +35,13 @@ class Connections:
         self._strangers: _Waiting = {}
         self._guests: _Waiting = {}
 
-    def acceptor(self, server: web.Server) -> Callable[[], asyncio.Protocol]:
-        """Give what makes the protocol of each new connection to `server`."""
-
-        def accept() -> asyncio.Protocol:
-            if len(server.connections) >= self._connections_max and not self._make_room():
-                return _TurnedAway()
-            protocol = server()
-            self._strangers[protocol] = self._now()
-            return protocol
-
-        return accept
+    def accept(self, server: web.Server) -> asyncio.Protocol:
+        """Make the protocol of a new connection to `server`."""
+        if len(server.connections) >= self._connections_max and not self._make_room():
+            return _TurnedAway()
+        protocol = server()
+        self._strangers[protocol] = self._now()
+        return protocol
 
     @contextmanager
     def at_work(self, request: web.Request, was_let_in: Callable[[], bool]) -> Iterator[None]:

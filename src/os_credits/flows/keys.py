@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from os_credits.domain.access import KEY_PREFIX, Access, Scope, key_digest
+from os_credits.domain.text import is_blank
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.store import keys
@@ -49,6 +50,8 @@ class KeyRequest:
         """Refuse what could not mean anything."""
         if not self.name.isprintable() or not 0 < len(self.name) <= NAME_LENGTH_MAX:
             raise InvalidInput(f"1 to {NAME_LENGTH_MAX} printable characters", where="name")
+        if is_blank(self.name):
+            raise InvalidInput("must not be blank", where="name")
         if not self.scopes:
             raise InvalidInput("name at least one of ingest, read, admin", where="scopes")
         self._check_limit("projects", self.projects, Scope.READ)

@@ -43,6 +43,7 @@ class ReadLabels:
     flavor: str
     fits: bool
     labels: Labels
+    label_set_key: bytes
 
     def is_fed_by(self, access: Access) -> bool:
         """Tell whether samples of this label set may be handed in by this access."""
@@ -55,9 +56,9 @@ class ReadLabels:
         return digest(self.project.digest().hex(), self.resource, *parts)
 
     @property
-    def label_set_key(self) -> bytes:
-        """Give what identifies the label set: all its labels."""
-        return digest(*(part for label in self.labels for part in label))
+    def stored_as(self) -> tuple[int, bytes]:
+        """Give what identifies the label set among all that are stored."""
+        return self.version.id, self.label_set_key
 
 
 def check_limits(labels: Labels, limits: Limits) -> None:
@@ -78,11 +79,21 @@ def check_limits(labels: Labels, limits: Limits) -> None:
 def read_labels(labels: Labels, version: MeterVersion, limits: Limits) -> ReadLabels:
     """Read one label set as one meter version means it, storing nothing. Raises InvalidLabels."""
     check_limits(labels, limits)
-    return read_checked(labels, dict(labels), version)
+    return read_checked(labels, dict(labels), label_set_key(labels), version)
 
 
-def read_checked(labels: Labels, by_name: dict[str, str], version: MeterVersion) -> ReadLabels:
-    """Read labels whose limits were checked; `by_name` holds the same. Raises InvalidLabels."""
+def label_set_key(labels: Labels) -> bytes:
+    """Give what identifies a label set: all its labels."""
+    return digest(*(part for label in labels for part in label))
+
+
+def read_checked(
+    labels: Labels, by_name: dict[str, str], key: bytes, version: MeterVersion
+) -> ReadLabels:
+    """Read labels whose limits were checked; `by_name` and `key` are made of the same.
+
+    Raises InvalidLabels.
+    """
     definition = version.definition
 
     def value(label: str | None) -> str:
@@ -105,4 +116,5 @@ def read_checked(labels: Labels, by_name: dict[str, str], version: MeterVersion)
         flavor=value(definition.flavor),
         fits=definition.fits(by_name),
         labels=labels,
+        label_set_key=key,
     )

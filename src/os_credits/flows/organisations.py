@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from os_credits.domain.period import full_hour
+from os_credits.domain.text import is_blank
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.store import organisations, projects
 from os_credits.store.pool import Pool, transaction
@@ -29,7 +30,7 @@ async def place_project(pool: Pool, request: MembershipRequest) -> tuple[Members
     """
     full_hour(request.valid_from, where="valid_from")
     name = request.organisation
-    if name is not None and not (name.strip() and name.isprintable()):
+    if name is not None and (is_blank(name) or not name.isprintable()):
         raise InvalidInput("must consist of printable characters", where="organisation")
     if name is not None and len(name) > NAME_LENGTH_MAX:
         raise InvalidInput(f"at most {NAME_LENGTH_MAX} characters", where="organisation")

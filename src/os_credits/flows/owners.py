@@ -19,14 +19,18 @@ OWNERS_MAX = 100
 async def replace_owners(
     pool: Pool, project_id: int, wanted: Mapping[str, str]
 ) -> list[tuple[str, str]]:
-    """Let exactly these addresses (with their names) hear of a project; gives them."""
+    """Let exactly these addresses (with their names) hear of a project; gives them.
+
+    Of addresses that differ in case only the last one counts.
+    """
+    kept = {email.lower() for email in wanted}
     async with transaction(pool) as conn:
         await projects.lock_projects(conn, [project_id])
         for email, _ in await projects.list_owners(conn, project_id):
-            if email not in wanted:
+            if email.lower() not in kept:
                 await projects.delete_owner(conn, project_id, email)
-        for email in sorted(wanted):
-            await projects.put_owner(conn, project_id, email, wanted[email])
+        for email, name in wanted.items():
+            await projects.put_owner(conn, project_id, email, name)
         return await projects.list_owners(conn, project_id)
 
 

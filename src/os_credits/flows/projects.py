@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from os_credits.domain.text import is_blank
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.store import projects
 from os_credits.store.pool import transaction
@@ -35,6 +36,7 @@ async def resolve_project(
 ) -> Project:
     """Find the one project that a name, a cloud's own id or `#number` means to this caller.
 
+    A number of ours that exists goes before a name, which any sender could choose like it.
     Raises NotFound if there is none that `may_see` allows, and Conflict with the candidates if
     there are several.
     """
@@ -54,10 +56,11 @@ async def resolve_project(
 async def _find(conn: Connection, name: str, site: str | None, domain: str | None) -> list[Project]:
     if any("\0" in text for text in (name, site or "", domain or "")):
         return []
-    found = await projects.find_projects(conn, name, site=site, domain=domain)
-    if not found and (number := _NUMBER.fullmatch(name)):
-        return await projects.list_projects_by_id(conn, [int(number[1])])
-    return found
+    if (number := _NUMBER.fullmatch(name)) and (
+        numbered := await projects.list_projects_by_id(conn, [int(number[1])])
+    ):
+        return numbered
+    return await projects.find_projects(conn, name, site=site, domain=domain)
 
 
 def _narrowed(site: str | None, domain: str | None) -> str:
@@ -76,17 +79,20 @@ def _candidate(project: Project) -> dict[str, str]:
 
 
 async def create_project(pool: Pool, key: ProjectKey) -> tuple[Project, bool]:
-    """Store a project; gives it, and whether it is new. Raises InvalidInput."""
+    """Store a project that a person names; gives it, and whether it is new.
+
+    Raises InvalidInput for what nobody could read: only samples may say what they like.
+    """
     for where, text in (
         ("site", key.site),
         ("external_id", key.external_id),
         ("domain", key.domain),
         ("name", key.name),
     ):
-        if "\0" in text or len(text) > TEXT_LENGTH_MAX:
-            raise InvalidInput(f"at most {TEXT_LENGTH_MAX} characters, no NUL", where=where)
-    if not key.name:
-        raise InvalidInput("must not be empty", where="name")
+        if not text.isprintable() or len(text) > TEXT_LENGTH_MAX:
+            raise InvalidInput(f"at most {TEXT_LENGTH_MAX} printable characters", where=where)
+        if is_blank(text) and (text or where == "name"):
+            raise InvalidInput("must not be blank", where=where)
     async with transaction(pool) as conn:
         known = await projects.find_project_id(conn, key)
         project_id = known or (await projects.ensure_projects(conn, [key]))[key.digest()]

@@ -6,15 +6,21 @@ them; only a label set that this copy sees for the first time costs work in the 
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownLabelSet
 from os_credits.domain.period import to_ms
 from os_credits.errors import InvalidLabels, Unavailable
 from os_credits.flows.known_label_sets import KnownLabelSets
-from os_credits.flows.label_reading import METRIC_NAME, ReadLabels, check_limits, read_checked
+from os_credits.flows.label_reading import (
+    METRIC_NAME,
+    ReadLabels,
+    check_limits,
+    label_set_key,
+    read_checked,
+)
 from os_credits.flows.new_series import NewSeriesAllowance
+from os_credits.flows.turns import in_turns
 from os_credits.store import flavors, label_sets, meters, projects
 from os_credits.store.label_sets import NewLabelSet, NewSeries
 from os_credits.store.pool import Pool, transaction
@@ -31,10 +37,10 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 FAR_FUTURE_MS = 2**62
+# How many label sets are looked for, or stored, before others get a turn.
+STORED_AT_ONCE_MAX = 1000
 # A label set as it is stored: the meter version's id, and the digest of the labels.
 StoredAs = tuple[int, bytes]
-# How many label sets are read before others get a turn: some ten milliseconds of work.
-READ_AT_ONCE_MAX = 500
 # How often label sets are read anew because the meters changed meanwhile.
 READINGS_MAX = 5
 
@@ -131,9 +137,7 @@ class Registry:
     ) -> dict[bytes, KnownLabelSet]:
         learned: dict[bytes, KnownLabelSet] = {}
         wanted: dict[bytes, list[tuple[MeterVersion, ReadLabels | InvalidLabels]]] = {}
-        for number, key in enumerate(keys, start=1):
-            if number % READ_AT_ONCE_MAX == 0:
-                await asyncio.sleep(0)
+        async for key in in_turns(keys):
             try:
                 metric, read = self._read(labels_of(key))
             except InvalidLabels as error:
@@ -144,10 +148,10 @@ class Registry:
                 wanted[key] = read
         allowed = {
             key: [one for _, one in read if isinstance(one, ReadLabels) and one.is_fed_by(access)]
-            for key, read in wanted.items()
+            async for key, read in in_turns(wanted.items())
         }
         ids = await self._ids_of(pool, allowed, access, worth_storing)
-        for key, read in wanted.items():
+        async for key, read in in_turns(wanted.items()):
             claims = tuple(_claim(version, one, ids) for version, one in read)
             learned[key] = KnownLabelSet(learned[key].metric, claims)
         return learned
@@ -166,18 +170,17 @@ class Registry:
         ids, clock = await _find(pool, one_by_one)
         chosen = worth_storing(clock)
         new = {
-            (one.version.id, one.label_set_key): one
-            for key, read in allowed.items()
+            one.stored_as: one
+            async for key, read in in_turns(allowed.items())
             if key in chosen
             for one in read
+            if one.stored_as not in ids
         }
-        for stored in ids:
-            new.pop(stored, None)
         granted = self._allowance.take(access.key_id, len(new))
         to_store = list(new.values())[:granted]
         ids |= dict.fromkeys(list(new)[granted:], OVER_ALLOWANCE)
         try:
-            for part in slices(len(to_store)):
+            for part in slices(len(to_store), STORED_AT_ONCE_MAX):
                 ids |= await _store(pool, to_store[part])
         except BaseException:
             self._allowance.give_back(access.key_id, granted)
@@ -194,12 +197,14 @@ class Registry:
         by_name = dict(labels)
         metric = by_name.get(METRIC_NAME, "")
         versions = (self._versions or {}).get(metric, [])
-        if versions:
-            check_limits(labels, self._limits)
+        if not versions:
+            return metric, []
+        check_limits(labels, self._limits)
+        key = label_set_key(labels)
         read: list[tuple[MeterVersion, ReadLabels | InvalidLabels]] = []
         for version in versions:
             try:
-                read.append((version, read_checked(labels, by_name, version)))
+                read.append((version, read_checked(labels, by_name, key, version)))
             except InvalidLabels as error:
                 read.append((version, error))
         return metric, read
@@ -212,15 +217,15 @@ def _claim(
     until_ms = FAR_FUTURE_MS if version.valid_until is None else to_ms(version.valid_until)
     if isinstance(read, InvalidLabels):
         return Claim(NOT_STORED, version, "", False, from_ms, until_ms, invalid=read.message)
-    label_set_id = ids.get((version.id, read.label_set_key), NOT_STORED)
+    label_set_id = ids.get(read.stored_as, NOT_STORED)
     return Claim(label_set_id, version, read.project.site, read.fits, from_ms, until_ms)
 
 
 async def _find(pool: Pool, wanted: Sequence[ReadLabels]) -> tuple[dict[StoredAs, int], Clock]:
     ids: dict[StoredAs, int] = {}
     async with transaction(pool) as conn:
-        for part in slices(len(wanted)):
-            keys = [(one.version.id, one.label_set_key) for one in wanted[part]]
+        for part in slices(len(wanted), STORED_AT_ONCE_MAX):
+            keys = [one.stored_as for one in wanted[part]]
             ids |= await label_sets.find_label_sets(conn, keys)
         return ids, await meters.read_clock(conn)
 
