@@ -32,12 +32,21 @@ class Connections:
         """Start with none; a stranger has `head_timeout_seconds` for its first request's head."""
         self._connections_max = connections_max
         self._head_timeout_seconds = head_timeout_seconds
+        self._server: web.Server | None = None
         self._strangers: _Waiting = {}
         self._guests: _Waiting = {}
+        self.cut_count = 0
+
+    @property
+    def open_count(self) -> int:
+        """Count the connections that are open."""
+        return len(self._server.connections) if self._server else 0
 
     def accept(self, server: web.Server) -> asyncio.Protocol:
         """Make the protocol of a new connection to `server`."""
-        if len(server.connections) >= self._connections_max and not self._make_room():
+        self._server = server
+        if self.open_count >= self._connections_max and not self._make_room():
+            self.cut_count += 1
             return _TurnedAway()
         protocol = server()
         self._strangers[protocol] = self._now()
@@ -87,12 +96,12 @@ class Connections:
                     return True
         return False
 
-    @staticmethod
-    def _cut(waiting: _Waiting, protocol: RequestHandler) -> bool:
+    def _cut(self, waiting: _Waiting, protocol: RequestHandler) -> bool:
         del waiting[protocol]
         if not isinstance(protocol.transport, asyncio.Transport):
             return False
         protocol.transport.abort()
+        self.cut_count += 1
         return True
 
     @staticmethod

@@ -94,6 +94,8 @@ async def metrics(request: web.Request) -> web.Response:
         ready=context.start.problem is None,
         label_sets_known=len(context.registry),
         body_bytes_held=context.bodies.held_bytes,
+        peers_connected=context.connections.open_count,
+        peers_cut=context.connections.cut_count,
         connections_open=pool.get_size(),
         connections_idle=pool.get_idle_size(),
         batches_waiting=waiting and waiting[0],
@@ -171,6 +173,10 @@ def _verbose(context: Context) -> dict[str, Any]:
             "connections_max": pool.get_max_size(),
         },
         "body_bytes_held": context.bodies.held_bytes,
+        "peers": {
+            "connected": context.connections.open_count,
+            "cut": context.connections.cut_count,
+        },
     }
 
 

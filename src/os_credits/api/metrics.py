@@ -31,6 +31,8 @@ class Gauges:
     ready: bool
     label_sets_known: int
     body_bytes_held: int
+    peers_connected: int
+    peers_cut: int
     connections_open: int
     connections_idle: int
     batches_waiting: int | None
@@ -125,6 +127,8 @@ class _AtTheMoment(Collector):
             ("ready", "1 if pushes are taken.", int(gauges.ready)),
             ("label_sets_known", "Label sets in memory.", gauges.label_sets_known),
             ("body_bytes_held", "Bytes of pushes in flight.", gauges.body_bytes_held),
+            ("peers_connected", "Connections of senders and readers.", gauges.peers_connected),
+            ("peers_cut", "Cut since the start, for others or overdue.", gauges.peers_cut),
             ("connections_open", "Connections to the database.", gauges.connections_open),
             ("connections_idle", "Those that nobody uses.", gauges.connections_idle),
             ("batches_waiting", "Durable, not yet rated.", gauges.batches_waiting),
