@@ -9,6 +9,9 @@ ROUNDS ?= 10
 SETS ?= 1000
 SEED ?= 1
 DEMO ?= 1
+OUTAGE ?= 60
+SECONDS ?= 60
+EXAMPLES ?= 40
 ARGS ?=
 DOCKER_USERNAME ?=
 DOCKER_IMAGENAME ?= os_credits
@@ -24,9 +27,11 @@ export TOOLS_DIR
 endif
 
 IN_VENV := .venv/bin/python -m
+SENDERS := tests/acceptance/test_real_senders.py
+HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check soak crash-test mutants bench-quick lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak crash-test mutants bench-quick lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -39,7 +44,7 @@ run: install ## Run the service with its own TimescaleDB and a simulated cloud (
 	@exec setpriv --pdeathsig TERM $(IN_VENV) scripts.run
 
 test: install ## Run all tests against a real TimescaleDB, or some: make test ARGS="tests/unit -x"
-	@$(IN_VENV) scripts.prometheus
+	@$(IN_VENV) scripts.tools
 	@$(WITH_SERVER) pytest $(or $(ARGS),-n 3 --dist worksteal)
 
 check: install ## Check style, types, the import rules and the migrations
@@ -48,6 +53,18 @@ check: install ## Check style, types, the import rules and the migrations
 	$(IN_VENV) mypy
 	.venv/bin/lint-imports
 	$(WITH_SERVER) pytest tests/migration
+
+senders: install ## Run real senders through an outage of the database (OUTAGE=60 s), count what is lost
+	@$(IN_VENV) scripts.tools
+	@OUTAGE_SECONDS=$(OUTAGE) $(WITH_SERVER) pytest -q -s $(SENDERS)
+
+fuzz: install ## Fuzz decoders (SECONDS=60 each), doors and the OpenAPI document (EXAMPLES=40), from SEED
+	@$(IN_VENV) tests.fuzz $(SECONDS) $(SEED) $(ARGS)
+	@$(WITH_SERVER) python -m tests.fuzz.doors $(SECONDS) $(SEED)
+	@FUZZ_EXAMPLES=$(EXAMPLES) FUZZ_SEED=$(SEED) $(WITH_SERVER) pytest --timeout 3600 $(HOLDS)
+
+abuse: install ## Attack the service, show memory and what an honest sender notices (ARGS=names)
+	@$(WITH_SERVER) python -m tests.abuse $(ARGS)
 
 soak: install ## Try random sets of samples against the oracle (SETS=1000; again: SETS=1 SEED=<its number>)
 	@$(WITH_SERVER) python -m tests.laws.soak --sets $(SETS) --seed $(SEED)
@@ -65,7 +82,7 @@ lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock
 
 clean: ## Remove what was made in the checkout (not the data, not the tools of the machine)
-	rm -rf .venv dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv dist .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The two Docker targets keep the names they had at de.NBI. They are not tried by our CI, which

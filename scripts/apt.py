@@ -12,7 +12,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from scripts import apt_sources
@@ -87,23 +87,40 @@ class Apt:
         for archive in sorted(downloads.glob("*.deb")):
             quietly(["dpkg-deb", "--extract", archive, target])
 
+    def has(self, package: str, version_min: Sequence[int] = ()) -> bool:
+        """Tell whether a package is known, and not older than this version."""
+        version = self.candidate(package)
+        return version is not None and _numbers(version) >= tuple(version_min)
+
     def source(self, package: str) -> Path:
         """Return the unpacked source package, as the next release of Debian has it."""
-        archives = apt_sources.archives_of(codename())
-        for suite in NEXT_SUITES:
-            for keyring in (None, self._newest_keyring):
-                entries = apt_sources.source_stanzas(archives, suite, keyring and keyring())
-                (self.sources / "next-release.sources").write_text(entries)
-                try:
-                    self.update()
-                    quietly(["apt-get", *self.options, "source", package], cwd=self.folder)
-                except StepError:
-                    continue
-                return next(path for path in self.folder.glob(f"{package}-*") if path.is_dir())
+        for _ in self.next_releases("deb-src"):
+            try:
+                quietly(["apt-get", *self.options, "source", package], cwd=self.folder)
+            except StepError:
+                continue
+            return next(path for path in self.folder.glob(f"{package}-*") if path.is_dir())
         raise StepError(
             f"No archive of this machine has the source package {package} of "
             f"{' or '.join(NEXT_SUITES)}. Name a server instead: OS_CREDITS_DATABASE_URL=..."
         )
+
+    def next_releases(self, types: str) -> Iterator[str]:
+        """Know one next suite after the other beside this release's (`deb` or `deb-src`)."""
+        archives = apt_sources.archives_of(codename())
+        entries = self.sources / "next-release.sources"
+        for suite in NEXT_SUITES:
+            # Signed as this release is, or by a key that only the newest keyring has.
+            for keyring in (None, self._newest_keyring):
+                entries.write_text(
+                    apt_sources.stanzas(types, archives, suite, keyring and keyring())
+                )
+                with suppress(StepError):
+                    self.update()
+                if any((self.folder / "lists").glob(f"*_dists_{suite}_*Release")):
+                    yield suite
+                    break
+        entries.unlink()
 
     def _newest_keyring(self) -> Path:
         """Return this release's newest keyring; an older one does not know the next release."""
@@ -146,6 +163,12 @@ def _is_installed(package: str) -> bool:
         check=False,
     ).stdout
     return "installed" in state.split()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Read the numbers that a version of Debian's begins with, after the epoch."""
+    upstream = re.match(r"(?:\d+:)?(\d+(?:\.\d+)*)", version)
+    return tuple(int(number) for number in upstream[1].split(".")) if upstream else ()
 
 
 def codename() -> str:

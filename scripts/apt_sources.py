@@ -32,16 +32,19 @@ def archives_of(suite: str, folder: Path = ETC_APT) -> list[Archive]:
     return list(dict.fromkeys(found))
 
 
-def source_stanzas(archives: list[Archive], suite: str, keyring: Path | None = None) -> str:
-    """Write entries for the source packages of a suite, signed by the keyring if one is given."""
-    stanzas = []
+def stanzas(types: str, archives: list[Archive], suite: str, keyring: Path | None = None) -> str:
+    """Write entries for the packages of a suite (`deb`, or `deb-src` for their sources).
+
+    They are signed by the keyring if one is given, else as the archives are.
+    """
+    written = []
     for archive in archives:
         signed_by = str(keyring) if keyring else archive.signed_by
-        lines = ["Types: deb-src", f"URIs: {archive.uri}", f"Suites: {suite}", "Components: main"]
+        lines = [f"Types: {types}", f"URIs: {archive.uri}", f"Suites: {suite}", "Components: main"]
         if signed_by:
             lines.append(f"Signed-By: {signed_by}")
-        stanzas.append("\n".join(lines) + "\n")
-    return "\n".join(stanzas)
+        written.append("\n".join(lines) + "\n")
+    return "\n".join(written)
 
 
 def _one_line_entries(text: str, suite: str) -> list[Archive]:

@@ -6,7 +6,7 @@ finds the exporter broken.
 """
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -51,6 +51,7 @@ SERVERS = (
         tuple((second, "m1.small", "SHUTOFF" if second % 2 else "ACTIVE") for second in range(40)),
     ),
 )
+IDLE = ((0.0, "m1.small", "ACTIVE"),)
 DIP_SECONDS = (11.0, 12.5)
 DIP = 0.005
 RESET_SECONDS = 21.0
@@ -59,9 +60,18 @@ BROKEN_SECONDS = (28.0, 29.5)
 
 @dataclass
 class Exporter:
-    """Speaks from `begin` to `end`; before and after, every scrape fails."""
+    """Speaks from `begin` to `end`; before and after, every scrape fails.
 
+    It is found at `address`, and at two more that each tell a part: the counters or the servers.
+    `cloud` begins the ids of its projects, so that several do not meet; `idle_count` servers of
+    its first project do nothing but run.
+    """
+
+    cloud: str = ""
+    idle_count: int = 0
     address: str = ""
+    counters_address: str = ""
+    servers_address: str = ""
     began: float | None = field(default=None)
 
     def begin(self) -> None:
@@ -72,21 +82,65 @@ class Exporter:
         """Say nothing any more."""
         self.began = None
 
+    @property
+    def project_ids(self) -> list[str]:
+        """Name its projects as the cloud's API does."""
+        return [self.cloud + id_ for id_, *_ in PROJECTS.values()]
+
     async def scrape(self, _request: web.Request) -> web.Response:
         """Answer Prometheus."""
+        return self._answer(self._counters, self._servers)
+
+    async def scrape_counters(self, _request: web.Request) -> web.Response:
+        """Answer with the counters of the projects only."""
+        return self._answer(self._counters)
+
+    async def scrape_servers(self, _request: web.Request) -> web.Response:
+        """Answer with the servers only."""
+        return self._answer(self._servers)
+
+    def _answer(self, *parts: Callable[[float], Iterator[str]]) -> web.Response:
         seconds = -1.0 if self.began is None else time.monotonic() - self.began
         if seconds < 0 or BROKEN_SECONDS[0] <= seconds < BROKEN_SECONDS[1]:
             return web.Response(status=503)
-        return web.Response(text="\n".join([*_counters(seconds), *_servers(seconds), ""]))
+        return web.Response(
+            text="\n".join([*(line for part in parts for line in part(seconds)), ""])
+        )
 
+    def _counters(self, seconds: float) -> Iterator[str]:
+        yield "# TYPE project_vcpu_usage counter"
+        for name, (_, vcpus, _) in PROJECTS.items():
+            yield f"project_vcpu_usage{self._project(name)} {_total(name, vcpus, seconds)!r}"
+        yield "# TYPE project_mb_usage counter"
+        for name, (_, _, gib) in PROJECTS.items():
+            yield f"project_mb_usage{self._project(name)} {_total(name, gib, seconds)!r}"
 
-def _counters(seconds: float) -> Iterator[str]:
-    yield "# TYPE project_vcpu_usage counter"
-    for name, (_, vcpus, _) in PROJECTS.items():
-        yield f"project_vcpu_usage{_project(name)} {_total(name, vcpus, seconds)!r}"
-    yield "# TYPE project_mb_usage counter"
-    for name, (_, _, gib) in PROJECTS.items():
-        yield f"project_mb_usage{_project(name)} {_total(name, gib, seconds)!r}"
+    def _project(self, name: str) -> str:
+        labels = {
+            "project_name": self.cloud + name,
+            "project_id": self.cloud + PROJECTS[name][0],
+            "domain_name": DOMAIN,
+            "location_id": SITE,
+        }
+        return _written(labels)
+
+    def _servers(self, seconds: float) -> Iterator[str]:
+        yield "# TYPE openstack_nova_server_status gauge"
+        idle = (Server(f"idle-{number}", "alpha", IDLE) for number in range(self.idle_count))
+        for server in (*SERVERS, *idle):
+            now = server.at(seconds)
+            if now is not None:
+                flavor, status = now
+                labels = {
+                    "id": server.id,
+                    "name": f"the {server.id} one",
+                    "tenant_id": self.cloud + PROJECTS[server.project][0],
+                    "flavor_id": flavor,
+                    "status": status,
+                }
+                yield f"openstack_nova_server_status{_written(labels)} {STATUS_VALUES[status]}"
+        yield "# TYPE openstack_nova_total_vms gauge"
+        yield f"openstack_nova_total_vms {len(SERVERS)}"
 
 
 def _total(name: str, per_hour: float, seconds: float) -> float:
@@ -96,51 +150,34 @@ def _total(name: str, per_hour: float, seconds: float) -> float:
     return 1000.1 + per_hour * seconds / 3600 - (DIP if dips else 0)
 
 
-def _project(name: str) -> str:
-    labels = {
-        "project_name": name,
-        "project_id": PROJECTS[name][0],
-        "domain_name": DOMAIN,
-        "location_id": SITE,
-    }
-    return _written(labels)
-
-
-def _servers(seconds: float) -> Iterator[str]:
-    yield "# TYPE openstack_nova_server_status gauge"
-    for server in SERVERS:
-        now = server.at(seconds)
-        if now is not None:
-            flavor, status = now
-            labels = {
-                "id": server.id,
-                "name": f"the {server.id} one",
-                "tenant_id": PROJECTS[server.project][0],
-                "flavor_id": flavor,
-                "status": status,
-            }
-            yield f"openstack_nova_server_status{_written(labels)} {STATUS_VALUES[status]}"
-    yield "# TYPE openstack_nova_total_vms gauge"
-    yield f"openstack_nova_total_vms {len(SERVERS)}"
-
-
 def _written(labels: dict[str, str]) -> str:
     return "{" + ",".join(f'{name}="{value}"' for name, value in labels.items()) + "}"
 
 
 @asynccontextmanager
-async def exporting() -> AsyncIterator[Exporter]:
+async def exporting(cloud: str = "", idle_count: int = 0) -> AsyncIterator[Exporter]:
     """Run an exporter in this event loop."""
-    exporter = Exporter()
+    exporter = Exporter(cloud, idle_count)
+    async with (
+        _listening(exporter.scrape) as exporter.address,
+        _listening(exporter.scrape_counters) as exporter.counters_address,
+        _listening(exporter.scrape_servers) as exporter.servers_address,
+    ):
+        yield exporter
+
+
+@asynccontextmanager
+async def _listening(
+    handler: Callable[[web.Request], Awaitable[web.Response]],
+) -> AsyncIterator[str]:
     app = web.Application()
-    app.router.add_get("/metrics", exporter.scrape)
+    app.router.add_get("/metrics", handler)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0]
-    exporter.address = f"{host}:{port}"
     try:
-        yield exporter
+        yield f"{host}:{port}"
     finally:
         await runner.cleanup()

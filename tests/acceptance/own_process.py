@@ -88,6 +88,12 @@ class ServiceProcess:
         """Tell whether it was started and neither killed nor stopped."""
         return self._process is not None
 
+    @property
+    def pid(self) -> int:
+        """Give the number of its process, which must have been started."""
+        assert self._process is not None
+        return self._process.pid
+
     async def _is_ready(self, session: aiohttp.ClientSession) -> bool:
         try:
             async with session.get(f"{self.url}/readyz") as response:

@@ -39,19 +39,21 @@ def stale_times(times: list[int], scrapes: list[int]) -> list[int]:
 
 async def scraped(prometheus: Prometheus) -> Samples:
     """Read back all samples of our meters, with the stale markers that belong to them."""
-    (_, up), *others = await prometheus.samples(f'up{{job="{JOB}"}}')
-    assert not others
-    scrapes = sorted(time for time, _ in up)
+    scrapes = {
+        labels["job"]: sorted(time for time, _ in up)
+        for labels, up in await prometheus.samples("up")
+    }
     result: Samples = defaultdict(list)
     for meter in BILLED:
         series: list[Series] = await prometheus.samples(meter)
         for labels, samples in series:
             project = labels.get("project_id") or labels["tenant_id"]
             times = [time for time, _ in samples]
-            assert set(times) <= set(scrapes)
+            of_job = scrapes[labels["job"]]
+            assert set(times) <= set(of_job)
             result[meter, project] += [labelled(labels, time, value) for time, value in samples]
             result[meter, project] += [
-                labelled(labels, time, oracle.STALE) for time in stale_times(times, scrapes)
+                labelled(labels, time, oracle.STALE) for time in stale_times(times, of_job)
             ]
     return result
 

@@ -1,16 +1,15 @@
 """A day of a small cloud as two Telegraf hosts write it, with what each line means to the oracle.
 
-Lines are written as Telegraf's influx serializer does: sorted tags, fields in any order, whole
-numbers with `i`, floats without an exponent, texts in quotes, times in nanoseconds.
+Lines are written as Telegraf's influx serializer does, see `telegraf_metric.py`.
 """
 
 import random
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 
 from tests.acceptance.shipped import DISK, MEMORY, VCPU, VOLUME
+from tests.acceptance.telegraf_metric import Metric, to_influx
 from tests.laws import oracle
 
 DAY_SECONDS = 86_400
@@ -59,30 +58,7 @@ class Point:
 
     def line(self, nanoseconds: int) -> str:
         """Write it as Telegraf would."""
-        tags = "".join(
-            f",{_escaped(name)}={_escaped(value)}" for name, value in sorted(self.tags.items())
-        )
-        fields = ",".join(f"{_escaped(name)}={_value(one)}" for name, one in self.fields.items())
-        return f"{self.measurement}{tags} {fields} {nanoseconds}\n"
-
-
-def _escaped(text: str) -> str:
-    for character in ",= ":
-        text = text.replace(character, f"\\{character}")
-    return text
-
-
-def _value(value: float | str) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int():
-            return f"{value}i"
-        case float():
-            return format(Decimal(repr(value)), "f")
-        case _:
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
+        return to_influx([Metric(self.measurement, self.tags, self.fields, nanoseconds)]).decode()
 
 
 def _sample(series: str, value: float, flavor: str = "") -> oracle.Sample:

@@ -165,5 +165,6 @@ async def test_health_is_open_and_says_yes(service: Service) -> None:
 async def test_an_unknown_path_is_404_in_json(service: Service) -> None:
     status, headers, answer = await ask(service, "GET", "/nothing/here")
 
-    assert (status, answer) == (404, {"error": "not found", "message": "Not Found"})
+    refusal = {"error": "not found", "message": "Not Found", "code": "not found"}
+    assert (status, answer) == (404, refusal)
     assert headers["X-Request-Id"]

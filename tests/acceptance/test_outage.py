@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import psycopg
@@ -12,24 +10,8 @@ import pytest
 from os_credits.errors import Misconfigured
 from tests import database
 from tests.acceptance.conftest import Service, running, settings_for
+from tests.acceptance.outage import cut_off
 from tests.acceptance.senders import SAMPLES, V1, V2, vcpu_line, vcpu_v1, vcpu_v2
-
-
-@contextmanager
-def cut_off(url: str) -> Iterator[None]:
-    """Refuse new sessions to a database and end the ones there are, for a while."""
-    name = database.name_of(url)
-    with psycopg.connect(database.server_url(), autocommit=True) as connection:
-        connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-        connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE datname = %s AND pg_has_role(usesysid, 'USAGE')",
-            [name],
-        )
-        try:
-            yield
-        finally:
-            connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
 
 
 async def execute(url: str, statement: str) -> None:

@@ -170,9 +170,11 @@ class TestRemoteWrite:
         self, service: Service
     ) -> None:
         for path in (RW, "/write", "/api/v2/write", "/query"):
-            async with service.request("GET", path, key="ingest") as response:
+            method = "PUT" if path == "/query" else "GET"
+            async with service.request(method, path, key="ingest") as response:
                 assert response.status == 405
-                assert response.headers["Allow"] == "POST"
+                allowed = {"/query": "GET,HEAD,POST"}.get(path, "POST")
+                assert response.headers["Allow"] == allowed
                 assert (await response.json())["error"] == "method not allowed"
             for slip in (f"{path}/", f"/{path}", path.upper()):
                 status, headers, _ = await post(service, slip, vcpu_v1(1), headers=V1)
@@ -228,7 +230,7 @@ class TestLineProtocol:
         status, headers, answer = await post(service, "/write", "böse\r\nX\x1b[0m: y".encode())
 
         assert status == 400
-        assert answer["error"].startswith("unable to parse: line 1: ")
+        assert answer["error"].startswith("line 1: unable to parse 'böse': ")
         assert headers["X-Influxdb-Error"].isascii()
 
     async def test_influxdb_2_speaks_token_and_knows_partial_writes(self, service: Service) -> None:
@@ -352,6 +354,32 @@ class TestBounds:
         assert answer["error"] == "temporarily unavailable"
         assert [status for status, _, _ in results] == [204] * 10
         assert (await verbose_stats(tight))["body_bytes_held"] == 0
+
+    async def test_the_bytes_in_flight_of_one_key_leave_room_for_the_others(
+        self, database_url: str
+    ) -> None:
+        settings = settings_for(
+            database_url, body_bytes_max=10_000, decoded_bytes_max=10_000, bodies_bytes_max=40_000
+        )
+        gate = asyncio.Event()
+
+        async def slow() -> AsyncIterator[bytes]:
+            yield b"\n" * 9000
+            await gate.wait()
+
+        async with running(settings) as service:
+            held = [asyncio.create_task(post(service, "/write", slow())) for _ in range(2)]
+            async with asyncio.timeout(10):
+                while (await verbose_stats(service))["body_bytes_held"] < 18_000:
+                    await asyncio.sleep(0.01)
+            status, _, _ = await post(service, "/write", b"\n" * 9000)
+            others, _, _ = await post(service, "/write", b"\n" * 9000, key="admin")
+            gate.set()
+            results = await asyncio.gather(*held)
+
+            assert (status, others) == (503, 204)
+            assert [status for status, _, _ in results] == [204] * 2
+            assert (await post(service, "/write", b"\n" * 9000))[0] == 204
 
     async def test_one_push_of_the_largest_allowed_size_always_fits(self, tight: Service) -> None:
         body = gzipped("\n" * 99_000 + vcpu_line(1))

@@ -10,7 +10,7 @@ import pytest
 from psycopg import connect
 
 from scripts import children, databases, demo_env, known, places, ports, roles
-from scripts.apt_sources import Archive, archives_of, source_stanzas
+from scripts.apt_sources import Archive, archives_of, stanzas
 from scripts.progress import StepError
 
 STANZAS = """\
@@ -71,7 +71,7 @@ def test_stanzas_give_the_archives_of_the_running_release(etc_apt: Path) -> None
 def test_a_key_written_into_the_stanza_is_handed_on(etc_apt: Path) -> None:
     (etc_apt / "sources.list.d" / "debian.sources").write_text(STANZAS)
 
-    text = source_stanzas(archives_of("bookworm", etc_apt)[2:], "trixie")
+    text = stanzas("deb-src", archives_of("bookworm", etc_apt)[2:], "trixie")
 
     assert text.endswith("Signed-By: \n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n")
 
@@ -95,8 +95,8 @@ Components: main
 Signed-By: /newer.gpg
 """
 
-    assert expected == source_stanzas(
-        [Archive("mirror://plain/debian", "/older.gpg")], "trixie", Path("/newer.gpg")
+    assert expected == stanzas(
+        "deb-src", [Archive("mirror://plain/debian", "/older.gpg")], "trixie", Path("/newer.gpg")
     )
 
 

@@ -1,6 +1,7 @@
 """Law: what was encoded is decoded again, whatever the door; nonsense is refused, never worse."""
 
 import gzip as gzip_writer
+import json
 import math
 import struct
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from os_credits.decode import gzip, line_protocol, remote_write, snappy
+from os_credits.decode import gzip, line_protocol, remote_write, snappy, telegraf_json
 from os_credits.decode.line_value import NANOSECONDS_PER_UNIT
 from os_credits.decode.remote_write_encode import EncodableSeries, encode_v1, encode_v2
 from os_credits.domain.sample import Labels, Push
@@ -183,6 +184,95 @@ def test_a_bad_line_anywhere_harms_only_itself(
     assert rows(push, line_protocol.labels_of) == [row for _, rows_ in drawn for row in rows_]
 
 
+# ---- Telegraf's JSON
+
+finite_floats = st.floats(allow_nan=False, allow_infinity=False)
+json_values = st.one_of(
+    finite_floats,
+    st.integers(-(2**63), 2**64 - 1),
+    st.booleans(),
+    st.text(CHARACTERS + CONTROL_CHARACTERS + "\0", max_size=9),
+)
+
+
+@st.composite
+def metrics(draw: st.DrawFn, nanoseconds: int) -> tuple[dict[str, object], list[Row]]:
+    """Write a metric as Telegraf does, and say which samples it holds."""
+    name = draw(label_text)
+    tags = draw(st.dictionaries(label_names, label_text | st.just(""), max_size=3))
+    fields = draw(st.dictionaries(label_text, json_values, max_size=3))
+    time = draw(st.integers(-(2**62) // nanoseconds, 2**62 // nanoseconds))
+    kept = {tag: value for tag, value in tags.items() if value}
+    expected = [
+        (labels_of_point(name, kept, field), time * nanoseconds // 1_000_000, bits(float(value)))
+        for field, value in fields.items()
+        if not isinstance(value, str)
+    ]
+    return {"name": name, "tags": tags, "fields": fields, "timestamp": time}, expected
+
+
+@settings(patient, max_examples=50)
+@given(st.data(), st.sampled_from(["ns", "us", "ms", "s"]), st.booleans(), st.booleans())
+def test_metrics_written_as_telegraf_does_are_read(
+    data: st.DataObject, precision: str, is_escaped: bool, is_indented: bool
+) -> None:
+    drawn = data.draw(st.lists(metrics(NANOSECONDS_PER_UNIT[precision]), max_size=4))
+    batch = {"metrics": [metric for metric, _ in drawn]}
+    body = json.dumps(batch, ensure_ascii=is_escaped, indent=1 if is_indented else None)
+    push = telegraf_json.decode(body.encode(), precision)
+
+    assert push.rejected == []
+    assert rows(push, telegraf_json.labels_of) == [row for _, rows_ in drawn for row in rows_]
+
+
+@settings(patient, max_examples=50)
+@given(st.lists(metrics(1), max_size=4), st.integers(0, 4), st.sampled_from([b"{}", b'"\xff"']))
+def test_a_bad_metric_anywhere_harms_only_itself(
+    drawn: list[tuple[dict[str, object], list[Row]]], place: int, bad: bytes
+) -> None:
+    texts = [json.dumps(metric).encode() for metric, _ in drawn]
+    body = b'{"metrics":[' + b",".join([*texts[:place], bad, *texts[place:]]) + b"]}"
+    push = telegraf_json.decode(body, "ns")
+
+    assert [rejected.where for rejected in push.rejected] == [f"metric {len(texts[:place]) + 1}"]
+    assert rows(push, telegraf_json.labels_of) == [row for _, rows_ in drawn for row in rows_]
+
+
+@patient
+@given(
+    measurements.filter(lambda name: name != "prometheus"),
+    st.dictionaries(keys, keys, max_size=3),
+    st.lists(st.tuples(finite_floats, st.integers(-(2**62), 2**62)), min_size=1, max_size=4),
+)
+def test_every_door_gives_the_same_samples(
+    name: str, tags: dict[str, str], timed: list[tuple[float, int]]
+) -> None:
+    labels = labels_of_point(name, tags, "value")
+    series = ",".join(
+        [
+            escaped(name, ", "),
+            *(f"{escaped(k, ',= ')}={escaped(v, ',= ')}" for k, v in tags.items()),
+        ]
+    )
+    lines = "\n".join(f"{series} value={value!r} {time}" for value, time in timed)
+    batch = [
+        {"name": name, "tags": tags, "fields": {"value": value}, "timestamp": time}
+        for value, time in timed
+    ]
+    written = encode_v2([(labels, [(time // 1_000_000, value) for value, time in timed])])
+
+    by_remote_write = rows(
+        remote_write.decode_v2(snappy.decompress(written, LIMIT_BYTES)), remote_write.labels_of
+    )
+    assert rows(line_protocol.decode(lines.encode(), "ns"), line_protocol.labels_of) == (
+        by_remote_write
+    )
+    assert rows(
+        telegraf_json.decode(json.dumps({"metrics": batch}).encode(), "ns"),
+        telegraf_json.labels_of,
+    ) == (by_remote_write)
+
+
 # ---- nonsense
 
 
@@ -206,15 +296,30 @@ doors: list[tuple[Callable[[bytes], Push], Callable[[bytes], Labels]]] = [
     (remote_write.decode_v1, remote_write.labels_of),
     (remote_write.decode_v2, remote_write.labels_of),
     (lambda body: line_protocol.decode(body, "s"), line_protocol.labels_of),
+    (telegraf_json.decode, telegraf_json.labels_of),
 ]
 line_pieces = st.lists(
     st.sampled_from([*'mtf,= \\"\n\r#\0\t0123456789-+.eEiu_ä', "true", "time", "m f=1", "\udc80"])
 ).map(lambda pieces: "".join(pieces).encode("utf-8", "surrogateescape"))
 
 
+json_words = (
+    '"name":"m"',
+    '"fields":{',
+    '"tags":{',
+    '"a":1',
+    '"timestamp":',
+    '{"metrics":[',
+    "null",
+)
+json_pieces = st.lists(
+    st.sampled_from([*'{}[]:,"\\ \n\0ud8019-.eE_ä', *json_words, "true", "NaN", "\udc80"])
+).map(lambda pieces: "".join(pieces).encode("utf-8", "surrogateescape"))
+
+
 @pytest.mark.parametrize("decode, labels_of", doors)
 @patient
-@given(body=st.binary() | line_pieces)
+@given(body=st.binary() | line_pieces | json_pieces)
 def test_arbitrary_bytes_raise_nothing_but_our_errors(
     decode: Callable[[bytes], Push], labels_of: Callable[[bytes], Labels], body: bytes
 ) -> None:

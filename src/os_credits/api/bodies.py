@@ -76,6 +76,7 @@ class Bodies:
     held_bytes: int = 0
     held_by_key: Counter[int] = field(default_factory=Counter)
     _reading: set[asyncio.Timeout] = field(default_factory=set)
+    _gives_up: bool = False
     _turns: asyncio.Semaphore = field(
         default_factory=lambda: asyncio.Semaphore(WORKED_ON_AT_ONCE_MAX)
     )
@@ -105,7 +106,7 @@ class Bodies:
         pieces: list[bytes] = []
         count = 0
         try:
-            async with asyncio.timeout(self.timeout_seconds) as timeout:
+            async with asyncio.timeout(0 if self._gives_up else self.timeout_seconds) as timeout:
                 self._reading.add(timeout)
                 try:
                     with self.connections.waiting_for_body(request):
@@ -137,7 +138,8 @@ class Bodies:
             return await asyncio.to_thread(work, body, *more)
 
     def give_up_reading(self) -> None:
-        """Stop waiting for bodies that are not complete, as when the service stops."""
+        """Wait no more for bodies that are not complete, as when the service stops."""
+        self._gives_up = True
         now = asyncio.get_running_loop().time()
         for timeout in self._reading:
             timeout.reschedule(now)

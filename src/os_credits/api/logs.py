@@ -2,19 +2,23 @@
 
 Every line goes through the standard library's loggers, ours (structlog) and those of the
 libraries alike, so that one level decides. Only levels can be changed from outside: a body
-that could name a class, a factory or a file would let its sender run code.
+that could name a class, a factory or a file would let its sender run code. What senders and
+people wrote is escaped where lines are written: one event is one line.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+import traceback
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Literal, TextIO
 
 import structlog
 from aiohttp.http_exceptions import HttpProcessingError
+from structlog.typing import ExcInfo
 
+from os_credits.domain.text import legible, legible_json
 from os_credits.errors import InvalidInput
 
 HANDLER_NAME = "console"
@@ -42,14 +46,17 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
         cache_logger_on_first_use=True,
     )
     last: list[Callable[..., Any]] = (
-        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+            lambda _logger, _method, text: legible_json(text),
+        ]
         if log_format == "json"
         else [
+            _on_one_line,
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(),
-                # The default one shows local variables, and with them keys.
-                exception_formatter=structlog.dev.plain_traceback,
-            )
+                colors=sys.stderr.isatty(), exception_formatter=_write_indented
+            ),
         ]
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -66,6 +73,26 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
     root.addHandler(handler)
     root.setLevel(level)
     logging.getLogger("aiohttp.server").addFilter(_without_request_text)
+
+
+def _on_one_line(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take from every text of a line what could begin another line, or steer a terminal."""
+    for name, value in event.items():
+        shown = value if isinstance(value, str) else repr(value)
+        if name != "exc_info" and not shown.isprintable():
+            event[name] = legible(shown)
+    return event
+
+
+def _write_indented(target: TextIO, exc_info: ExcInfo) -> None:
+    """Write a traceback; its lines cannot be taken for lines of the log.
+
+    Local variables are not shown: keys may be among them.
+    """
+    lines = "".join(traceback.format_exception(*exc_info)).splitlines()
+    target.writelines(f"\n    {legible(line)}" for line in lines)
 
 
 def _without_request_text(record: logging.LogRecord) -> bool:

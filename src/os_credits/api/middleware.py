@@ -7,7 +7,8 @@
 
 Bodies are `{"error": code, "message": text}`; on the push doors `{"error": text, "code": code,
 "message": text}`, which the readers of both InfluxDB versions understand. An answer of 5xx
-never repeats what a sender wrote: Telegraf drops batches by words in it.
+never repeats what a sender wrote: Telegraf drops batches by words in it. No answer at all has
+the words after which Telegraf sends a batch again, for ever, whatever the status.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ from os_credits.api.transient import RETRY_AFTER_SECONDS, TEMPORARILY
 HANDLER_SECONDS_MAX = 120
 MESSAGE_LENGTH_MAX = 2000
 HEADER_TEXT_LENGTH_MAX = 1024
+# Words that make Telegraf's outputs.influxdb repeat a batch whatever the status, even a 4xx; a
+# label may hold them.
+SENT_AGAIN_BY_TELEGRAF = "database not found"
 
 REQUEST_ID = web.RequestKey("REQUEST_ID", str)
 # Headers that this request's answer carries whatever becomes of it.
@@ -63,7 +67,10 @@ def answer(request: web.Request, status: int, code: str, message: str, **more: A
         message = TEMPORARILY if status == 503 else "internal error, see the service's log"
     message = message[:MESSAGE_LENGTH_MAX]
     body: dict[str, Any] = {"error": code, "message": message, **more}
+    if route_of(request) is None:
+        body["code"] = code  # a sender may mean a push door, with a slash too many
     if _is_push(request):
+        message = message.replace(SENT_AGAIN_BY_TELEGRAF, SENT_AGAIN_BY_TELEGRAF.replace(" ", "_"))
         body = {"error": message, "code": code, "message": message, **more}
     response = web.json_response(body, status=status, dumps=plain_json)
     if _is_push(request):

@@ -1,4 +1,4 @@
-"""The doors by which samples come in: Prometheus remote write and InfluxDB line protocol.
+"""The doors by which samples come in: remote write, line protocol and Telegraf's JSON.
 
 A door reads bytes within bounds, unpacks and decodes them, and hands the push to
 `flows/ingest.py`; it answers success only after the commit. A push of which a part was refused
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -24,7 +25,7 @@ from os_credits.api.remote_write_headers import (
     written_headers,
 )
 from os_credits.api.routes import Answer, Gate, Routes
-from os_credits.decode import gzip, line_protocol, remote_write, snappy
+from os_credits.decode import gzip, line_protocol, remote_write, snappy, telegraf_json
 from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, UnsupportedMedia
 
@@ -92,7 +93,7 @@ async def write_remote(request: web.Request) -> web.Response:
         request[REPLY_HEADERS].update(
             written_headers(outcome.kept, push.histograms_written, push.exemplars_written)
         )
-    if outcome.refused:
+    if outcome.reasons:  # a bad exemplar is one, though no sample is refused with it
         return answer(request, 400, "invalid", f"refused {outcome.refused}: {outcome.reasons}")
     return web.Response(status=204)
 
@@ -123,13 +124,15 @@ async def write_lines(request: web.Request) -> web.Response:
     answers={**_ANSWERS, 400: Answer("All of it was refused"), 422: _ANSWERS[400]},
 )
 async def write_lines_v2(request: web.Request) -> web.Response:
-    """Take line protocol, plain or gzip; `org` and `bucket` are accepted and mean nothing here.
+    """Take line protocol, plain or gzip; the good lines of a push are kept though others are not.
 
-    `precision` is the unit of the timestamps: ns (default), us, ms or s.
+    `precision` is the unit of the timestamps: ns (default), us, ms or s. `org` and `bucket`
+    may be missing and mean nothing here: the key alone says which sites and meters it may feed.
+    A refusal names the first bad line as `line`.
     """
     precision = _precision(request)
     if precision not in V2_PRECISIONS:
-        raise InvalidInput("must be one of ns, us, ms, s", where="precision")
+        raise InvalidInput("invalid precision; valid precision units are ns, us, ms, and s")
     return await _take_lines(request, precision, partial=(422, "unprocessable entity"))
 
 
@@ -137,20 +140,60 @@ async def _take_lines(
     request: web.Request, precision: str, *, partial: tuple[int, str]
 ) -> web.Response:
     line_protocol.decode(b"", precision)  # an unknown precision is refused before the body
-    door = Door(
-        "line_protocol",
-        _line_unpacker(_encoding(request)),
-        lambda body, lines_max: line_protocol.decode(body, precision, lines_max),
-        line_protocol.labels_of,
+    door = _text_door(
+        request, "line_protocol", line_protocol.decode, line_protocol.labels_of, precision
+    )
+    return await _take_text(request, door, partial=partial)
+
+
+@routes.add(
+    "POST",
+    "/telegraf",
+    gate=Gate.INGEST,
+    summary="JSON of Telegraf's outputs.http",
+    raw_body=("application/json", "text/plain"),
+    answers=_ANSWERS,
+)
+async def write_metrics(request: web.Request) -> web.Response:
+    """Take the JSON that Telegraf's `outputs.http` writes, plain or gzip, by its default POST.
+
+    `precision` is the unit of the timestamps: s (default), ms, us or ns. It must be what
+    Telegraf's `json_timestamp_units` says. A `Content-Type` means nothing here. A refusal names
+    the first bad metric as `metric`.
+    """
+    precision = _precision(request)
+    telegraf_json.nanoseconds_per_unit(precision)  # an unknown one is refused before the body
+    door = _text_door(
+        request, "telegraf_json", telegraf_json.decode, telegraf_json.labels_of, precision
+    )
+    return await _take_text(request, door, partial=(400, "invalid"))
+
+
+def _text_door(
+    request: web.Request,
+    name: str,
+    decode: Callable[[bytes, str, int], Push],
+    labels_of: Callable[[bytes], Labels],
+    precision: str,
+) -> Door:
+    return Door(
+        name,
+        _text_unpacker(_encoding(request)),
+        lambda body, lines_max: decode(body, precision, lines_max),
+        labels_of,
         takes_deltas=True,
     )
-    _, outcome = await _take(request, door)
+
+
+async def _take_text(request: web.Request, door: Door, *, partial: tuple[int, str]) -> web.Response:
+    push, outcome = await _take(request, door)
+    if not outcome.refused:
+        return web.Response(status=204)
+    place: dict[str, Any] = {push.unit: outcome.first_refused}
     if outcome.is_partial:
         message = f"partial write: {outcome.reasons} dropped={outcome.refused}"
-        return answer(request, *partial, message)
-    if outcome.refused:
-        return answer(request, 400, "invalid", f"unable to parse: {outcome.reasons}")
-    return web.Response(status=204)
+        return answer(request, *partial, message, **place)
+    return answer(request, 400, "invalid", outcome.reasons, **place)
 
 
 async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
@@ -189,7 +232,7 @@ def _encoding(request: web.Request) -> str:
     return ",".join(request.headers.getall("Content-Encoding", []))
 
 
-def _line_unpacker(content_encoding: str) -> Callable[[bytes, int], bytes]:
+def _text_unpacker(content_encoding: str) -> Callable[[bytes, int], bytes]:
     match content_encoding.strip().lower():
         case "" | "identity":
             return lambda body, _limit: body

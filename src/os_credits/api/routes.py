@@ -15,6 +15,7 @@ control (`route_of`) and the OpenAPI document (`openapi.py`), so that none of th
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from aiohttp import web
 from pydantic import BaseModel
 
 from os_credits.api.reading import body_of, query_of
+from os_credits.domain.text import legible_json
 
 Handler = Callable[..., Awaitable[web.StreamResponse | BaseModel]]
 HttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,9 +94,13 @@ class Route:
 
 def json_response(model: BaseModel, *, status: int = 200) -> web.Response:
     """Write a model as JSON, with the status given."""
-    return web.Response(
-        text=model.model_dump_json(by_alias=True), status=status, content_type="application/json"
-    )
+    text = legible_json(model.model_dump_json(by_alias=True))
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def plain_json(value: object) -> str:
+    """Write plain values as JSON, for `web.json_response`."""
+    return legible_json(json.dumps(value))
 
 
 @dataclass(slots=True)

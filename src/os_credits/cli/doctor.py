@@ -12,7 +12,8 @@ from rich.text import Text
 
 from os_credits.api.logs import configure_logs
 from os_credits.cli.database import unreachable
-from os_credits.cli.output import Json, examples, plain, print_json
+from os_credits.cli.output import Json, examples, print_json
+from os_credits.domain.text import legible
 from os_credits.errors import MailNotSent, Misconfigured, Unavailable
 from os_credits.flows.diagnose import Finding, State, diagnose
 from os_credits.flows.meters import read_meter_file
@@ -145,7 +146,7 @@ def _show(findings: Sequence[Finding]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     for one in findings:
         line = Text(f"{one.state.value:8}", style=_COLOURS[one.state])
-        line.append(f"{one.check}: {plain(one.message)}", style="default")
+        line.append(f"{one.check}: {legible(one.message)}", style="default")
         console.print(line)
         if one.advice:
-            console.print(Text(f"{'':8}{plain(one.advice)}", style="dim"))
+            console.print(Text(f"{'':8}{legible(one.advice)}", style="dim"))

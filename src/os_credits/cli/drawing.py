@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from os_credits.cli.output import GLUE, plain
+from os_credits.cli.output import GLUE
 from os_credits.domain.period import EPOCH
+from os_credits.domain.text import legible
 from os_credits.rating.formula import number
 
 FAINT = "dim"
@@ -25,12 +28,20 @@ def glued(text: str) -> str:
 def joined(*parts: str | tuple[str, str]) -> Text:
     """Join texts, each with its style if it has one; names in them cannot steer a terminal."""
     styled = ((part, "") if isinstance(part, str) else part for part in parts)
-    return Text.assemble(*((glued(plain(text)), style) for text, style in styled))
+    return Text.assemble(*((glued(legible(text)), style) for text, style in styled))
+
+
+class Grid(Table):
+    """Rows of cells, in which a text is a text: no mark-up, and nothing that steers a terminal."""
+
+    def add_row(self, *cells: RenderableType | None, **more: Any) -> None:
+        """Add cells; numbers in texts are kept together."""
+        super().add_row(*(joined(one) if isinstance(one, str) else one for one in cells), **more)
 
 
 def new_grid(*columns: str) -> Table:
     """Make a grid; a column `>` stands flush right, `~` folds, others keep their width."""
-    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid = Grid.grid(padding=(0, 2, 0, 0))
     for column in columns:
         grid.add_column(
             justify="right" if column == ">" else "left",

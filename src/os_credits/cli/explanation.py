@@ -20,7 +20,6 @@ from os_credits.cli.drawing import (
     new_grid,
     since_text,
 )
-from os_credits.cli.output import plain
 from os_credits.cli.usage_line import line_head, line_parts
 from os_credits.domain.amount import from_micro
 from os_credits.domain.entry import Entry
@@ -35,6 +34,7 @@ from os_credits.domain.explanation import (
 )
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import HOUR
+from os_credits.domain.text import legible
 from os_credits.rating.formula import number
 
 HASH_DIGITS = 16
@@ -68,7 +68,7 @@ def _project(told: Explanation) -> str:
 def _facts(rows: Iterable[tuple[str, str | Text]]) -> Padding:
     grid = new_grid("", "~")
     for name, value in rows:
-        grid.add_row(Text(name, FAINT), value if isinstance(value, Text) else Text(plain(value)))
+        grid.add_row(Text(name, FAINT), value if isinstance(value, Text) else Text(legible(value)))
     return Padding(grid, (0, 0, 0, 2))
 
 
@@ -194,15 +194,15 @@ def _booking(charge: ExplainedCharge, asked: int | None) -> RenderableType:
 
 
 def _event(event: Event) -> Text:
-    text = Text(plain(event.what), FAINT)
+    text = Text(legible(event.what), FAINT)
     if event.since is not None:
         text.append(f" from {since_text(event.since)}")
     if event.until is not None:
         text.append(f" to {since_text(event.until)}")
     if event.author:
-        text.append(f", by {plain(event.author)}")
+        text.append(f", by {legible(event.author)}")
     if event.reason:
-        text.append(f": {plain(event.reason)}")
+        text.append(f": {legible(event.reason)}")
     return text
 
 
@@ -212,9 +212,7 @@ def _day(day: DayAccount, definition: MeterDefinition) -> RenderableType:
         name = (
             "  ".join(filter(None, (one.resource, *one.identity.values()))) or "all of the project"
         )
-        grid.add_row(
-            Text(plain(name)), one.units, definition.priced_unit, credits_text(one.credits)
-        )
+        grid.add_row(name, one.units, definition.priced_unit, credits_text(one.credits))
     if rest := day.line_count - len(day.lines):
         grid.add_row(Text(f"{rest} more on other pages", FAINT), "", "", "")
     grid.add_row(Text("the day's resources", "bold"), "", "", Text(credits_text(day.daily), "bold"))
@@ -235,6 +233,6 @@ def _other_entries(entries: Sequence[tuple[int, Entry]]) -> RenderableType:
             moment_text(entry.booked_at),
             f"#{id_} {draft.kind}",
             credits_text(draft.amount),
-            Text(plain(f"by {draft.author}: {draft.reason}")),
+            f"by {draft.author}: {draft.reason}",
         )
     return Group(Text("other entries of this hour", "bold"), Padding(grid, (0, 0, 0, 2)))

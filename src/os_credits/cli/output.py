@@ -19,6 +19,7 @@ from rich.text import Text
 
 from os_credits.api.shapes import short_text
 from os_credits.domain.period import EPOCH
+from os_credits.domain.text import legible, legible_json
 
 # Tables that are not read on a terminal are not folded to one.
 WIDTH_ELSEWHERE = 200
@@ -42,36 +43,40 @@ def examples(*lines: str) -> str:
     return "\n".join(["Examples:", *(f"$ {line}" for line in lines)]).replace("[", r"\[")
 
 
-def plain(text: str) -> str:
-    """Show what is not printable as its escape, so that it cannot steer a terminal."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def say(sentence: str) -> None:
     """Print one line for people."""
-    typer.echo(plain(sentence))
+    typer.echo(legible(sentence))
 
 
 def complain(sentence: str) -> None:
     """Print one line on standard error."""
-    typer.echo(plain(sentence), err=True)
+    typer.echo(legible(sentence), err=True)
 
 
 def print_json(shape: BaseModel) -> None:
     """Print what the API would answer."""
-    typer.echo(shape.model_dump_json(indent=2))
+    typer.echo(legible_json(shape.model_dump_json(indent=2)))
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
     """Print rows under their headings, or the sentence `empty` if there is none.
 
-    Headings that end in `>` stand above numbers.
+    Headings are words of ours; those that end in `>` stand above numbers.
     """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
         table.add_column(heading.rstrip(">"), justify="right" if heading.endswith(">") else "left")
+    _print_filled(table, rows, empty=empty)
+
+
+def print_facts(*facts: tuple[str, object]) -> None:
+    """Print what is known of one thing, each fact beside its name."""
+    _print_filled(Table(box=None, pad_edge=False, show_header=False), facts, empty="")
+
+
+def _print_filled(table: Table, rows: Iterable[Sequence[object]], *, empty: str) -> None:
     for row in rows:
-        table.add_row(*(Text(plain(_cell(value)), overflow="fold") for value in row))
+        table.add_row(*(Text(legible(_cell(value)), overflow="fold") for value in row))
     if not table.row_count:
         say(empty)
         return

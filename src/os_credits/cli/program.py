@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import io
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -36,6 +38,9 @@ class Program(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
+        for output in (sys.stdout, sys.stderr):
+            if isinstance(output, io.TextIOWrapper):  # what it cannot write must not end us
+                output.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except OsCreditsError as error:

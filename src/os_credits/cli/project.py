@@ -13,6 +13,7 @@ from os_credits.cli.output import (
     Json,
     credits_cell,
     examples,
+    print_facts,
     print_json,
     print_table,
     say,
@@ -135,19 +136,16 @@ def show(
         print_json(account)
         return
     balance = account.balance
-    print_table(
-        ["PROJECT", account.name],
-        [
-            ["number", f"#{account.id}"],
-            ["site", account.site],
-            ["domain", account.domain],
-            ["cloud id", account.external_id],
-            ["granted", credits_cell(balance.granted, digits)],
-            ["used", credits_cell(balance.used, digits)],
-            ["left", credits_cell(balance.current, digits)],
-            ["owners", ", ".join(one.email for one in account.owners) or "nobody"],
-        ],
-        empty="",
+    print_facts(
+        ("project", account.name),
+        ("number", f"#{account.id}"),
+        ("site", account.site),
+        ("domain", account.domain),
+        ("cloud id", account.external_id),
+        ("granted", credits_cell(balance.granted, digits)),
+        ("used", credits_cell(balance.used, digits)),
+        ("left", credits_cell(balance.current, digits)),
+        ("owners", ", ".join(one.email for one in account.owners) or "nobody"),
     )
 
 

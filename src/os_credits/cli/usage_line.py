@@ -8,8 +8,7 @@ from datetime import timedelta
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from os_credits.cli.drawing import FAINT, credits_text, glued, joined, new_grid, since_text
-from os_credits.cli.output import plain
+from os_credits.cli.drawing import FAINT, credits_text, joined, new_grid, since_text
 from os_credits.domain.explanation import (
     Contribution,
     Cost,
@@ -23,6 +22,7 @@ from os_credits.domain.explanation import (
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import from_ms, to_ms
 from os_credits.domain.price import Price
+from os_credits.domain.text import legible
 from os_credits.domain.usage import UsageKind
 from os_credits.rating.formula import number
 
@@ -100,8 +100,8 @@ def _trace(trace: Trace, usage: UsageLine, charge: ExplainedCharge) -> Renderabl
     mark = (", as stored", "green") if agrees else (", but it differs", "bold red")
     grid.add_row(
         Text.assemble(("sum", "bold"), mark),
-        glued(trace.total.expression),
-        Text(_equals(trace.total.result), "bold"),
+        trace.total.expression,
+        joined((_equals(trace.total.result), "bold")),
         charge.meter.priced_unit,
     )
     heading = joined(("samples", "bold"))
@@ -115,7 +115,7 @@ def _trace(trace: Trace, usage: UsageLine, charge: ExplainedCharge) -> Renderabl
 
 
 def _labels(labels: Mapping[str, str]) -> str:
-    return plain(
+    return legible(
         " ".join(f"{name}={value}" for name, value in labels.items() if name != "__name__")
     )
 
@@ -127,15 +127,15 @@ def _contribution(told: Contribution, hour_ms: int) -> tuple[RenderableType, ...
         span += f" → {_clock(pair.end_ms, hour_ms)}"
         remarks += _edges(pair, hour_ms)
     if told.formula is None:
-        return Text(span, FAINT), Text("; ".join(remarks), FAINT), "", ""
-    expression = Text(glued(told.formula.expression))
+        return Text(span, FAINT), joined(("; ".join(remarks), FAINT)), "", ""
+    expression = joined(told.formula.expression)
     if remarks:
-        expression.append(f"\n{glued('; '.join(remarks))}", FAINT)
+        expression.append("\n").append(joined(("; ".join(remarks), FAINT)))
     return span, expression, _equals(told.formula.result), told.formula.unit
 
 
 def _equals(result: str) -> str:
-    return glued(result if result.startswith("≈") else f"= {result}")
+    return result if result.startswith("≈") else f"= {result}"
 
 
 def _edges(pair: Pair, hour_ms: int) -> Iterator[str]:

@@ -14,9 +14,10 @@ from rich.console import Console
 from rich.text import Text
 
 from os_credits.cli.database import with_database
-from os_credits.cli.output import Json, examples, plain, print_json
+from os_credits.cli.output import Json, examples, print_json
 from os_credits.cli.project import Domain, Site, find
 from os_credits.domain.difference import Difference, Layer
+from os_credits.domain.text import legible
 from os_credits.errors import InvalidInput
 from os_credits.flows.verify import Progress, Verified
 from os_credits.flows.verify import verify as recompute
@@ -223,10 +224,10 @@ def _show_difference(console: Console, first: Difference, count: int) -> None:
     place = ", ".join(f"{noun} {value}" for noun, value in first.where.items())
     of_all = "" if count == 1 else f"  (the first of {count:,})"
     margin = " " * 10
-    console.print(Text(f"{margin}{plain(first.what)}{of_all}", style="bold"))
+    console.print(Text(f"{margin}{legible(first.what)}{of_all}", style="bold"))
     for noun, text in (
         ("where", place or "-"),
         ("stored", first.stored),
         ("recomputed", first.recomputed),
     ):
-        console.print(Text(f"{margin}{noun:<12}{plain(text)}"))
+        console.print(Text(f"{margin}{noun:<12}{legible(text)}"))

@@ -14,8 +14,12 @@ from os_credits.errors import TooLarge
 # line, a field, a series, a sample, a histogram or an exemplar. A setting may say otherwise.
 PIECES_MAX = 250_000
 
-# In remote write 2.0 a thousand series may all refer to one label of a megabyte.
+# In remote write 2.0 a thousand series may all refer to one label of a megabyte; so may, in line
+# protocol and JSON, the fields of one point.
 KEYS_BYTES_MAX = 128 * 1024 * 1024
+
+# As many as Python keeps for each character of a text that holds a strange one.
+CHARACTER_BYTES_MAX = 4
 
 
 class Columns:
@@ -65,9 +69,7 @@ class Columns:
         number = self.key_numbers.get(key)
         if number is None:
             number = self.key_numbers[key] = len(self.key_numbers)
-            self.key_bytes += len(key)
-            if self.key_bytes > KEYS_BYTES_MAX:
-                raise TooLarge(f"more than {KEYS_BYTES_MAX} bytes of labels in one body")
+            self._take_up_bytes(len(key))
         return number
 
     def add(self, key: bytes, time_ms: int | None, value: float, position: int) -> None:
@@ -80,9 +82,20 @@ class Columns:
         self.values.append(value)
         self.positions.append(position)
 
+    def add_text(self, metric: str) -> None:
+        """Count a field of this metric that holds text."""
+        if metric not in self.texts:
+            self._take_up_bytes(CHARACTER_BYTES_MAX * len(metric))
+        self.texts[metric] += 1
+
     def reject(self, position: int, reason: str, sample_count: int = 1) -> None:
         """Note that the piece at `position` is refused, and why."""
         self.rejected.append(Rejected(f"{self.unit} {position}", reason, sample_count))
+
+    def _take_up_bytes(self, byte_count: int) -> None:
+        self.key_bytes += byte_count
+        if self.key_bytes > KEYS_BYTES_MAX:
+            raise TooLarge(f"more than {KEYS_BYTES_MAX} bytes of labels in one body")
 
     def push(self) -> Push:
         """Hand out what was collected, in the order in which it was added."""

@@ -14,6 +14,19 @@ SCHEMA_EXPONENTIAL_MAX = 52
 SCHEMA_CUSTOM_BUCKETS = -53
 
 
+def part_count(histogram: Histogram) -> int:
+    """Count what has to be looked at."""
+    return (
+        len(histogram.negative_spans)
+        + len(histogram.negative_deltas)
+        + len(histogram.negative_counts)
+        + len(histogram.positive_spans)
+        + len(histogram.positive_deltas)
+        + len(histogram.positive_counts)
+        + len(histogram.custom_values)
+    )
+
+
 def histogram_fault(histogram: Histogram) -> str | None:
     """Say what contradicts itself in `histogram`, or None."""
     if _is_integer(histogram):

@@ -3,7 +3,8 @@
 Each numeric or boolean field of a point is one sample. Its metric is named as Telegraf names it
 for Prometheus: `measurement_field`, and the field alone under the measurement `prometheus`; the
 measurement alone where the field is called `value`, which is how InfluxDB stores what Prometheus
-wrote into it. So a meter names one metric, whatever the door.
+wrote into it. So a meter names one metric, whatever the door. A field that holds text is no
+sample; it is counted by that name.
 
 Each line is judged alone. A point that the grammar accepts but whose content is wrong (a number, a
 tag twice) is skipped as a whole, including newlines inside its strings. Where the grammar itself
@@ -12,11 +13,20 @@ fails, reading goes on at the next newline, so that a quote that never ends cost
 
 from __future__ import annotations
 
+from collections import Counter
+
 from os_credits.decode.columns import PIECES_MAX, Columns
 from os_credits.decode.line_fault import syntax_fault
 from os_credits.decode.line_grammar import BLANK_LINE, BLANK_LINES, FIELD, POINT
-from os_credits.decode.line_series import KEY_MARK, TIME_NAME, labels_of, series_fault
+from os_credits.decode.line_series import (
+    KEY_MARK,
+    TIME_NAME,
+    labels_of,
+    metric_of,
+    series_fault,
+)
 from os_credits.decode.line_value import nanoseconds_per_unit, number, time_ms
+from os_credits.decode.quoting import quoted
 from os_credits.domain.sample import Push
 from os_credits.errors import InvalidInput, TooLarge
 
@@ -24,6 +34,11 @@ __all__ = ["decode", "labels_of"]
 
 # Far more than any sender writes, and little enough to take apart.
 POINT_BYTES_MAX = 1024 * 1024
+
+QUOTE = ord('"')
+
+# As much of a refused point as its sender is shown at most.
+POINT_BYTES_SHOWN_MAX = 512
 
 
 def decode(body: bytes, precision: str, pieces_max: int = PIECES_MAX) -> Push:
@@ -38,11 +53,11 @@ def decode(body: bytes, precision: str, pieces_max: int = PIECES_MAX) -> Push:
         end = reader.read(start, line)
         line += body.count(b"\n", start, end)
         start = end
-    return reader.columns.push()
+    return reader.push()
 
 
 class _PointReader:
-    """Reads the points of one body; remembers which of its series are sound."""
+    """Reads the points of one body; remembers which series are sound and which have texts."""
 
     def __init__(self, body: bytes, nanoseconds: int, pieces_max: int) -> None:
         self.columns = Columns("line", pieces_max)
@@ -50,6 +65,14 @@ class _PointReader:
         self._nanoseconds = nanoseconds
         self._is_text = _is_utf8(body)
         self._series_faults: dict[bytes, str | None] = {}
+        self._texts: Counter[tuple[bytes, tuple[bytes, ...]]] = Counter()
+
+    def push(self) -> Push:
+        """Hand out what was read; only now are texts counted by the names of metrics."""
+        for (series, fields), count in self._texts.items():
+            for field in fields:
+                self.columns.texts[metric_of(series, field)] += count
+        return self.columns.push()
 
     def read(self, start: int, line: int) -> int:
         """Read the point, comment or blank line at `start`; say where the next one starts."""
@@ -57,25 +80,32 @@ class _PointReader:
         if point is None:
             return self._read_no_point(start, line)
         self.columns.take_up(1)
-        if point.end() - start > POINT_BYTES_MAX:
-            self.columns.reject(line, f"longer than {POINT_BYTES_MAX} bytes")
-            return point.end()
+        end = point.end()
+        if end - start > POINT_BYTES_MAX:
+            self._refuse(start, end, line, f"longer than {POINT_BYTES_MAX} bytes")
+            return end
         try:
             self._read_point(point[0], point[1], point[2], point[3], line)
         except TooLarge:
             raise
         except InvalidInput as error:
-            self.columns.reject(line, error.message)
-        return point.end()
+            self._refuse(start, end, line, error.message)
+        return end
 
     def _read_no_point(self, start: int, line: int) -> int:
         blank = BLANK_LINES.match(self._body, start) or BLANK_LINE.match(self._body, start)
         if blank is not None:
             return blank.end()
         self.columns.take_up(1)
-        self.columns.reject(line, syntax_fault(self._body, start))
-        newline = self._body.find(b"\n", start)
-        return len(self._body) if newline < 0 else newline + 1
+        end = self._body.find(b"\n", start) + 1 or len(self._body)
+        self._refuse(start, end, line, syntax_fault(self._body, start))
+        return end
+
+    def _refuse(self, start: int, end: int, line: int, fault: str) -> None:
+        """Refuse the point from `start` to `end` in InfluxDB's words, which its clients know."""
+        point = self._body[start : min(end, start + POINT_BYTES_SHOWN_MAX)].strip(b" \r\n")
+        shown = quoted(point, mark="'")
+        self.columns.reject(line, f"unable to parse {shown}: {fault}")
 
     def _read_point(
         self, point: bytes, series: bytes, fields: bytes, written_time: bytes | None, line: int
@@ -86,9 +116,15 @@ class _PointReader:
             raise InvalidInput(fault)
         written_time = (written_time or b"").removesuffix(b"\r").rstrip(b" ")
         time = time_ms(written_time, self._nanoseconds) if written_time else None
+        written = dict(FIELD.findall(fields))  # of a repeated field the last counts
+        self.columns.take_up(len(written))
+        if TIME_NAME in written:
+            raise InvalidInput('"time" cannot be the name of a field')
+        numbers = {name: number(text) for name, text in written.items() if text[0] != QUOTE}
+        if len(numbers) < len(written):
+            texts = tuple(name for name in written if name not in numbers)
+            self._texts[series, texts] += 1
         key_start = b"".join((KEY_MARK, series, b" "))
-        numbers = _numbers(fields)
-        self.columns.take_up(len(numbers))
         for name, value in numbers.items():
             self.columns.add(key_start + name, time, value, line)
 
@@ -96,14 +132,6 @@ class _PointReader:
         if series not in self._series_faults:
             self._series_faults[series] = series_fault(series)
         return self._series_faults[series]
-
-
-def _numbers(fields: bytes) -> dict[bytes, float]:
-    """Read the fields that are no strings; of a repeated one the last counts."""
-    written = dict(FIELD.findall(fields))
-    if TIME_NAME in written:
-        raise InvalidInput('"time" cannot be the name of a field')
-    return {name: number(text) for name, text in written.items() if not text.startswith(b'"')}
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -43,6 +43,13 @@ def metric_name(measurement: bytes, field: bytes) -> bytes:
     return measurement + b"_" + field
 
 
+def metric_of(series: bytes, field: bytes) -> str:
+    """Name the metric of a field, both as written: what `labels_of` would say of their key."""
+    measurement = MEASUREMENT.match(series)
+    written = measurement[0] if measurement else series
+    return metric_name(unescaped_measurement(written), unescaped_key(field)).decode()
+
+
 def labels_of(key: bytes) -> Labels:
     """Read the labels of a key, or say why they cannot be used."""
     measurement, tags, end = _parts(key, len(KEY_MARK))

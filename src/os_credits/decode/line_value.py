@@ -51,7 +51,7 @@ def nanoseconds_per_unit(precision: str) -> int:
         return NANOSECONDS_PER_UNIT[precision]
     except KeyError:
         raise InvalidInput(
-            f"unknown precision {quoted(precision)}: use n, ns, u, ms, s, m or h"
+            f"invalid precision {quoted(precision)} (use n, ns, u, ms, s, m or h)"
         ) from None
 
 
@@ -84,7 +84,12 @@ def time_ms(written: bytes, nanoseconds: int) -> int:
         raise InvalidInput(f"invalid timestamp {quoted(written)}")
     if len(match[2]) > DIGITS_MAX:
         raise InvalidInput("timestamp out of range")
-    time_nanoseconds = int(match[1] + match[2]) * nanoseconds
+    return floored_ms(int(match[1] + match[2]), nanoseconds)
+
+
+def floored_ms(time: int, nanoseconds: int) -> int:
+    """Give a time in units of `nanoseconds` as milliseconds; all doors floor alike."""
+    time_nanoseconds = time * nanoseconds
     if abs(time_nanoseconds) > TIME_NANOSECONDS_MAX:
         raise InvalidInput("timestamp out of range")
     return time_nanoseconds // NANOSECONDS_PER_MILLISECOND

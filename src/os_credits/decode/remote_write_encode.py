@@ -29,7 +29,7 @@ def encode_v2(series: Iterable[EncodableSeries]) -> bytes:
     request = proto.RequestV2()
     symbol_numbers = {"": 0}
     for labels, samples in series:
-        request.timeseries.add(
+        time_series = proto.TimeSeriesV2(
             labels_refs=[
                 symbol_numbers.setdefault(text, len(symbol_numbers))
                 for label in labels
@@ -37,6 +37,7 @@ def encode_v2(series: Iterable[EncodableSeries]) -> bytes:
             ],
             samples=[proto.Sample(timestamp=time_ms, value=value) for time_ms, value in samples],
         )
+        request.timeseries.append(time_series.SerializeToString())
     request.symbols.extend(symbol.encode() for symbol in symbol_numbers)
     return snappy.compress(request.SerializeToString())
 

@@ -8,7 +8,7 @@ from google.protobuf.message import DecodeError
 
 from os_credits.decode.label_set import LabelPairs, series_labels
 from os_credits.decode.proto import remote_write_pb2 as proto
-from os_credits.decode.varint import MORE, framed, read_varint
+from os_credits.decode.varint import MORE, framed, read_varint, unframed
 from os_credits.domain.sample import Labels
 from os_credits.errors import InvalidInput, InvalidLabels
 
@@ -20,6 +20,10 @@ _LABEL_TAG = bytes([LABEL_TAG])
 LABELS_BYTES_MAX = 1024 * 1024
 LABELS_MAX = 1000
 
+# Beyond so many bytes of a series its labels are not looked for, but parsed: there may be more of
+# them than one series may have.
+LABEL_BLOCK_BYTES_MAX = 2 * LABELS_MAX
+
 # In front of every 2.0 key, so that it is never mistaken for one of another form.
 KEY_MARK_V2 = b"\0"
 
@@ -28,16 +32,17 @@ def label_block_end(series: bytes) -> int:
     """Say where the label fields end with which a 1.0 time series starts.
 
     Beyond the end of `series`, or short of the last label, where their lengths are broken or
-    unusual (labels of 16 KiB and more): then the series has to be parsed.
+    unusual: then the series has to be parsed.
     """
     end = 0
+    head = series if len(series) <= LABEL_BLOCK_BYTES_MAX else series[:LABEL_BLOCK_BYTES_MAX]
     try:
-        while series[end] == LABEL_TAG:
-            length = series[end + 1]
+        while head[end] == LABEL_TAG:
+            length = head[end + 1]
             if length < MORE:
                 end += 2 + length
-            elif series[end + 2] < MORE:
-                end += 3 + (length & 0x7F) + (series[end + 2] << 7)
+            elif head[end + 2] < MORE:
+                end += 3 + (length & 0x7F) + (head[end + 2] << 7)
             else:
                 break
     except IndexError:
@@ -47,7 +52,7 @@ def label_block_end(series: bytes) -> int:
 
 def key_v1(labels: Sequence[bytes]) -> bytes:
     """Build the key of the labels that the parser cut out of a 1.0 time series."""
-    _check_count(len(labels))
+    check_count(len(labels))
     return b"".join([_LABEL_TAG + framed(label) for label in labels])
 
 
@@ -56,9 +61,9 @@ def key_v2(framed_symbols: Sequence[bytes], references: Sequence[int]) -> bytes:
     return KEY_MARK_V2 + b"".join(_looked_up(framed_symbols, references))
 
 
-def resolved(symbols: Sequence[bytes], references: Sequence[int]) -> LabelPairs:
+def resolved(framed_symbols: Sequence[bytes], references: Sequence[int]) -> LabelPairs:
     """Look up names and values in the symbol table."""
-    texts = _looked_up(symbols, references)
+    texts = [unframed(text) for text in _looked_up(framed_symbols, references)]
     return list(zip(texts[::2], texts[1::2], strict=True))
 
 
@@ -101,10 +106,9 @@ def _symbols(key: bytes) -> list[bytes]:
 def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[bytes]:
     if len(references) % 2:
         raise InvalidLabels("odd number of references to the symbol table")
-    _check_count(len(references) // 2)
+    check_count(len(references) // 2)
     try:
-        # The slice is a plain list, which is read three times as fast as protobuf's own.
-        texts = list(map(symbols.__getitem__, references[:]))
+        texts = list(map(symbols.__getitem__, references))
     except IndexError:
         raise InvalidLabels("reference out of the symbol table") from None
     if sum(map(len, texts)) > LABELS_BYTES_MAX:
@@ -112,6 +116,7 @@ def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[byte
     return texts
 
 
-def _check_count(label_count: int) -> None:
+def check_count(label_count: int) -> None:
+    """Raise InvalidLabels for more labels than one series or exemplar may have."""
     if label_count > LABELS_MAX:
         raise InvalidLabels(f"more than {LABELS_MAX} labels")

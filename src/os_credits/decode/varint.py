@@ -9,6 +9,8 @@ MORE = 0x80
 
 VARINT_BYTES_MAX = 10
 
+_SHORT_LENGTHS = [bytes([length]) for length in range(MORE)]
+
 
 def varint(number: int) -> bytes:
     """Write `number`, which is not negative."""
@@ -32,4 +34,10 @@ def read_varint(body: bytes, start: int, bytes_max: int = VARINT_BYTES_MAX) -> t
 
 def framed(text: bytes) -> bytes:
     """Put its length in front of `text`."""
-    return varint(len(text)) + text
+    length = len(text)
+    return _SHORT_LENGTHS[length] + text if length < MORE else varint(length) + text
+
+
+def unframed(text: bytes) -> bytes:
+    """Take away what `framed` put in front."""
+    return text[read_varint(text, 0)[1] :]

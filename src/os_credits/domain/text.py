@@ -11,7 +11,7 @@ import re
 import unicodedata
 
 # Invisible, but Persian, Indic scripts and emoji are written with them.
-JOINERS = "\u200c\u200d"
+_JOINERS = "\u200c\u200d"
 # Letters and symbols by their category, that nobody can see: fillers, and Braille without dots.
 _WITHOUT_INK = "\u115f\u1160\u2800\u3164\uffa0"
 _BEHIND_ASCII = re.compile("[\x7f-\U0010ffff]")
@@ -20,20 +20,21 @@ _BEHIND_ASCII = re.compile("[\x7f-\U0010ffff]")
 def legible(text: str) -> str:
     r"""Show what is not printable as its escape (`\x1b`, `\n`, `\u202e`), all on one line.
 
-    Joiners stay between two characters beyond ASCII, where they are spelling.
+    Joiners stay where they are spelling.
     """
     if text.isprintable():
         return text
     return "".join(
-        sign if sign.isprintable() or _joins(text, place) else _escape(sign)
+        sign if sign.isprintable() or is_spelling(text, place) else _escape(sign)
         for place, sign in enumerate(text)
     )
 
 
-def _joins(text: str, place: int) -> bool:
+def is_spelling(text: str, place: int) -> bool:
+    """Tell whether a joiner stands there between two characters beyond ASCII."""
     around = text[place - 1 : place] + text[place + 1 : place + 2]
     return (
-        text[place] in JOINERS
+        text[place] in _JOINERS
         and len(around) == 2  # noqa: PLR2004 - one on each side
         and around.isprintable()
         and min(around) > "\x7f"

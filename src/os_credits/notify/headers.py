@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from email.header import Header
 
+from os_credits.domain.text import is_spelling
+
 NAME_LENGTH_MAX = 80
-# Joiners are invisible, but Persian, Indic scripts and emoji are written with them.
-_JOINERS = "\u200c\u200d"
 # Words that may stand before an address as they are; everything else is encoded.
 _PLAIN_PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/^_`{|}~ -]*")
 
@@ -22,7 +22,10 @@ def one_line(text: str, length_max: int = NAME_LENGTH_MAX) -> str:
 
     `=?` is broken up, so that no program takes a part of a name for an encoded word.
     """
-    printable = "".join(c if c.isprintable() or c in _JOINERS else " " for c in text)
+    printable = "".join(
+        sign if sign.isprintable() or is_spelling(text, place) else " "
+        for place, sign in enumerate(text)
+    )
     line = " ".join(printable.replace("=?", "= ?").split())
     return line if len(line) <= length_max else line[: length_max - 1] + "…"
 

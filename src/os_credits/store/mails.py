@@ -28,12 +28,18 @@ async def insert_mails(
     due_at: datetime,
     message_id_domain: str,
 ) -> None:
-    """Address a notice to each owner the project has now, with its Message-ID for ever."""
+    """Address a notice to each owner the project has now, with its Message-ID for ever.
+
+    Addresses that differ in case only get one mail.
+    """
     await conn.execute(
         """
         INSERT INTO mail (notice_id, recipient, recipient_name, message_id, next_attempt_at)
         SELECT $1, email, name, '<' || gen_random_uuid() || '@' || $4::text || '>', $3
-        FROM project_owner WHERE project_id = $2 ORDER BY email
+        FROM (
+            SELECT DISTINCT ON (lower(email COLLATE "C")) email, name FROM project_owner
+            WHERE project_id = $2 ORDER BY lower(email COLLATE "C"), created_at DESC, email
+        ) AS owner
         """,
         notice_id,
         project_id,

@@ -47,8 +47,10 @@ async def list_organisations(
           AND ($1::text[] IS NULL OR EXISTS (
               SELECT FROM membership m JOIN project p ON p.id = m.project_id
               WHERE m.organisation_id = o.id
-                AND (p.name = ANY($1) OR (p.external_id = ANY($1) AND p.external_id <> '')
-                     OR '#' || p.id = ANY($1))))
+                AND ('#' || p.id = ANY($1)
+                     OR (p.name = ANY($1) AND NOT starts_with(p.name, '#'))
+                     OR (p.external_id = ANY($1) AND p.external_id <> ''
+                         AND NOT starts_with(p.external_id, '#')))))
         ORDER BY id LIMIT $5
         """,
         among,

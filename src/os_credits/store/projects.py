@@ -131,7 +131,8 @@ async def search_projects(
 ) -> list[Project]:
     """Give projects by id; None filters nothing.
 
-    `name` is the name or the cloud's id; `among` holds names, cloud ids and `#` with our ids.
+    `name` is the name or the cloud's id; `among` holds names, cloud ids and `#` with our ids,
+    which no name can stand for.
     """
     rows = await conn.fetch(
         """
@@ -139,8 +140,9 @@ async def search_projects(
         WHERE id > $1
           AND ($2::text IS NULL OR name = $2 OR external_id = $2)
           AND ($3::text IS NULL OR site = $3) AND ($4::text IS NULL OR domain = $4)
-          AND ($5::text[] IS NULL OR name = ANY($5) OR external_id = ANY($5)
-               OR '#' || id = ANY($5))
+          AND ($5::text[] IS NULL OR '#' || id = ANY($5)
+               OR (name = ANY($5) AND NOT starts_with(name, '#'))
+               OR (external_id = ANY($5) AND NOT starts_with(external_id, '#')))
         ORDER BY id LIMIT $6
         """,
         after_id,
@@ -179,7 +181,19 @@ async def lock_projects(conn: Connection, project_ids: Sequence[int]) -> None:
 
 
 async def put_owner(conn: Connection, project_id: int, email: str, name: str) -> None:
-    """Let this address hear of the project; the same address again changes the name."""
+    """Let this address hear of the project; the same address again changes the name.
+
+    Addresses that differ in case only are one: the latest spelling stays.
+    """
+    await conn.execute(
+        """
+        DELETE FROM project_owner
+        WHERE project_id = $1 AND email <> $2
+          AND lower(email COLLATE "C") = lower($2 COLLATE "C")
+        """,
+        project_id,
+        email,
+    )
     await conn.execute(
         """
         INSERT INTO project_owner (project_id, email, name) VALUES ($1, $2, $3)
@@ -192,16 +206,25 @@ async def put_owner(conn: Connection, project_id: int, email: str, name: str) ->
 
 
 async def delete_owner(conn: Connection, project_id: int, email: str) -> bool:
-    """Forget an address; tells whether it was there."""
+    """Forget an address, however it is spelled; tells whether it was there."""
     status = await conn.execute(
-        "DELETE FROM project_owner WHERE project_id = $1 AND email = $2", project_id, email
+        """
+        DELETE FROM project_owner
+        WHERE project_id = $1 AND lower(email COLLATE "C") = lower($2 COLLATE "C")
+        """,
+        project_id,
+        email,
     )
     return status != "DELETE 0"
 
 
 async def list_owners(conn: Connection, project_id: int) -> list[tuple[str, str]]:
-    """Give address and name of everyone who hears of the project."""
+    """Give address and name of everyone who hears of the project, each address once."""
     rows = await conn.fetch(
-        "SELECT email, name FROM project_owner WHERE project_id = $1 ORDER BY email", project_id
+        """
+        SELECT DISTINCT ON (lower(email COLLATE "C")) email, name FROM project_owner
+        WHERE project_id = $1 ORDER BY lower(email COLLATE "C"), created_at DESC, email
+        """,
+        project_id,
     )
     return [(row["email"], row["name"]) for row in rows]

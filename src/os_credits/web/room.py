@@ -55,6 +55,7 @@ def set_up(app: web.Application, desk: Desk) -> None:
         app,
         loader=jinja2.PackageLoader("os_credits.web"),
         undefined=jinja2.StrictUndefined,
+        finalize=text.written,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -66,6 +67,7 @@ def set_up(app: web.Application, desk: Desk) -> None:
         hour=text.hour_text,
         minute=text.minute_text,
         breakable=text.breakable,
+        isolated=text.isolated,
     )
 
 

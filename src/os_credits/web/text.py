@@ -1,4 +1,4 @@
-"""How numbers and moments are written on pages: for reading only, nothing is computed with it."""
+"""How numbers, moments and names are written on pages: for reading, nothing is computed with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
 from markupsafe import Markup
+
+from os_credits.domain.text import legible
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,6 +65,17 @@ def _grouped(number: Decimal) -> str:
     return f"{number:,f}".replace("-", MINUS)
 
 
+def isolated(name: str) -> Markup:
+    """Write a name so that its direction of writing moves nothing beside it."""
+    return Markup("<bdi>{}</bdi>").format(legible(name))
+
+
 def breakable(name: str) -> Markup:
-    """Let a long name break after its underscores, which browsers do not do by themselves."""
-    return Markup("_<wbr>").join(name.split("_"))
+    """Isolate a long name, and let it break after its underscores, which browsers do not do."""
+    parts = legible(name).split("_")
+    return Markup("<bdi>{}</bdi>").format(Markup("_<wbr>").join(parts))
+
+
+def written(value: object) -> object:
+    """Let every text that a template writes be legible; what is markup already stays."""
+    return legible(value) if type(value) is str else value

@@ -66,5 +66,10 @@ def test_a_limited_key_reads_nothing_else(limit: str) -> None:
     assert not may_read(reader(limit), project())
 
 
+def test_no_sender_gets_into_a_limit_by_a_name_like_a_number() -> None:
+    assert not may_read(reader("#8"), project(name="#8"))
+    assert not may_read(reader("#8"), project(external_id="#8"))
+
+
 def test_an_empty_cloud_id_opens_nothing() -> None:
     assert not may_read(reader(""), project(external_id=""))

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from os_credits.decode import line_protocol
 from os_credits.decode.line_series import metric_name
 from os_credits.domain.sample import Labels, Push, Rejected
-from os_credits.errors import InvalidInput, InvalidLabels
+from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
 
 CORPUS = Path(__file__).parents[2] / "data" / "line_protocol" / "corpus.json"
 
@@ -44,7 +45,18 @@ def reason(body: str | bytes, precision: str = "ns") -> str:
     push = decoded(body, precision)
     assert len(push) == 0
     assert [rejected.where for rejected in push.rejected] == ["line 1"]
-    return push.rejected[0].reason
+    return fault(push.rejected[0])
+
+
+def fault(rejected: Rejected) -> str:
+    """Give what is wrong with a line, without the line that stands before it."""
+    parts = re.fullmatch(r"unable to parse '.*?': (.*)", rejected.reason)
+    assert parts, rejected.reason
+    return parts[1]
+
+
+def faults(push: Push) -> list[tuple[str, str]]:
+    return [(rejected.where, fault(rejected)) for rejected in push.rejected]
 
 
 def labels_of(series: str, field: str = "value") -> dict[str, str]:
@@ -111,7 +123,7 @@ def test_positions_are_the_lines_where_points_start() -> None:
     push = decoded(body)
 
     assert push.positions.tolist() == [3, 6, 8]
-    assert push.rejected == [Rejected("line 7", "missing fields")]
+    assert push.rejected == [Rejected("line 7", "unable to parse 'bad': missing fields")]
     assert push.where(0) == "line 3"
 
 
@@ -292,8 +304,8 @@ def test_precision_is_the_unit_of_times(precision: str, time_ms: int) -> None:
 
 
 @pytest.mark.parametrize("precision", ["q", "NS", "sec", "1s", " ns", "d", "x" * 1000])
-def test_an_unknown_precision_is_refused(precision: str) -> None:
-    with pytest.raises(InvalidInput, match="unknown precision") as caught:
+def test_an_invalid_precision_is_refused(precision: str) -> None:
+    with pytest.raises(InvalidInput, match="invalid precision") as caught:
         decoded("m value=1 1", precision)
 
     assert len(caught.value.message) < 200
@@ -393,6 +405,43 @@ def test_a_reason_is_short_and_printable(body: str, text: str) -> None:
     assert told.isprintable()
 
 
+@pytest.mark.parametrize(
+    "body, shown",
+    [
+        ("  bad\r\n", "bad"),
+        ("bad\n", "bad"),
+        ('m text="a\nb",value=x 5\nm value=1', r'm text="a\nb",value=x 5'),
+        ("\x1b[0m", r"\x1b[0m"),
+        ("x" * 100, "x" * 80 + "..."),
+        ("\x1b" * 80, r"\x1b" * 40 + "..."),
+    ],
+)
+def test_a_refused_line_is_shown_as_influxdb_shows_it(body: str, shown: str) -> None:
+    [rejected] = decoded(body).rejected
+
+    assert rejected.reason.startswith(f"unable to parse '{shown}': ")
+
+
+# ---- fields that hold text
+
+
+def test_text_fields_are_counted_by_the_name_that_a_number_would_have() -> None:
+    body = (
+        'm,t=1 value="x",a="y",n=1\nm,t=2 value="",a\\ b="z"\nprometheus up="1"\n'
+        'a\\,b value="1"\nm a="1",a="2"\nm a="1",a=2\nm a="1",n=bad\nbad text="1\n'
+    )
+    push = decoded(body)
+
+    assert push.texts == {"m": 2, "m_a": 2, "m_a b": 1, "up": 1, "a,b": 1}
+    assert push.values.tolist() == [1.0, 2.0]
+
+
+def test_text_fields_count_as_pieces_of_a_body() -> None:
+    with pytest.raises(TooLarge):
+        line_protocol.decode(b'm a="",b=""', "ns", 2)
+    assert line_protocol.decode(b'm a="",b=""', "ns", 3).texts == {"m_a": 1, "m_b": 1}
+
+
 # ---- each line is judged alone
 
 
@@ -400,10 +449,7 @@ def test_a_bad_line_costs_only_itself() -> None:
     push = decoded("m value=1\nbad\nm value=2\nm value=x\nm value=3")
 
     assert push.values.tolist() == [1.0, 2.0, 3.0]
-    assert push.rejected == [
-        Rejected("line 2", "missing fields"),
-        Rejected("line 4", 'invalid number "x"'),
-    ]
+    assert faults(push) == [("line 2", "missing fields"), ("line 4", 'invalid number "x"')]
 
 
 def test_a_string_without_an_end_costs_only_its_own_line() -> None:
@@ -418,14 +464,14 @@ def test_newlines_in_the_string_of_a_refused_point_start_no_points() -> None:
     push = decoded('m text="\nm value=1000000 1\n",value=1_0\nm value=2')
 
     assert push.values.tolist() == [2.0]
-    assert push.rejected == [Rejected("line 1", 'invalid number "1_0"')]
+    assert faults(push) == [("line 1", 'invalid number "1_0"')]
 
 
 def test_a_line_that_is_not_utf8_costs_only_itself() -> None:
     push = decoded(b"m value=1\nm,a=\xff value=2\nm value=3")
 
     assert push.values.tolist() == [1.0, 3.0]
-    assert push.rejected == [Rejected("line 2", "not valid UTF-8")]
+    assert faults(push) == [("line 2", "not valid UTF-8")]
 
 
 # ---- the reference's own cases

@@ -8,7 +8,7 @@ from os_credits.decode import line_protocol, remote_write
 from os_credits.decode.columns import PIECES_MAX
 from os_credits.decode.line_protocol import POINT_BYTES_MAX
 from os_credits.decode.proto import remote_write_pb2 as proto
-from os_credits.decode.remote_write import SERIES_BYTES_MAX
+from os_credits.decode.remote_write_body import SERIES_BYTES_MAX
 from os_credits.errors import TooLarge
 
 MANY = PIECES_MAX + 1
@@ -22,6 +22,12 @@ def framed(tag: bytes, content: bytes) -> bytes:
         written.append(length & 127 | 128)
         length >>= 7
     return bytes(written) + bytes([length]) + content
+
+
+def series_v2(*references: int) -> bytes:
+    """Write a 2.0 series of one sample."""
+    samples = [proto.Sample(timestamp=1, value=1.0)]
+    return proto.TimeSeriesV2(labels_refs=references, samples=samples).SerializeToString()
 
 
 @pytest.mark.parametrize(
@@ -95,10 +101,8 @@ def test_a_series_beyond_its_bound_harms_only_itself() -> None:
 def test_a_large_symbol_that_everyone_refers_to_is_not_copied_for_each() -> None:
     request = proto.RequestV2(symbols=[b"", b"__name__", b"x" * 900_000])
     for _ in range(300):
-        request.timeseries.add(labels_refs=[1, 2], samples=[proto.Sample(timestamp=1, value=1.0)])
-        request.timeseries.add(
-            labels_refs=[1, 2] * 20, samples=[proto.Sample(timestamp=1, value=1.0)]
-        )
+        request.timeseries.append(series_v2(1, 2))
+        request.timeseries.append(series_v2(*[1, 2] * 20))
     push = remote_write.decode_v2(request.SerializeToString())
 
     assert (len(push), len(push.keys)) == (300, 1)
@@ -109,9 +113,6 @@ def test_too_many_bytes_of_labels_are_refused() -> None:
     request = proto.RequestV2(symbols=[b"", b"__name__", b"x" * 900_000])
     for number in range(200):
         request.symbols.append(b"%d" % number)
-        request.timeseries.add(
-            labels_refs=[1, 2, 3 + number, 3 + number],
-            samples=[proto.Sample(timestamp=1, value=1.0)],
-        )
+        request.timeseries.append(series_v2(1, 2, 3 + number, 3 + number))
     with pytest.raises(TooLarge):
         remote_write.decode_v2(request.SerializeToString())

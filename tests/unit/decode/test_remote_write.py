@@ -37,8 +37,8 @@ def series_v2(*references: int, **parts: object) -> proto.TimeSeriesV2:
 def body_v2(
     *series: proto.TimeSeriesV2, symbols: tuple[bytes, ...] = (b"", b"__name__", b"up", b"job")
 ) -> bytes:
-    request = proto.RequestV2(symbols=[*symbols, b"node"], timeseries=series)
-    return request.SerializeToString()
+    bodies = [one.SerializeToString() for one in series]
+    return proto.RequestV2(symbols=[*symbols, b"node"], timeseries=bodies).SerializeToString()
 
 
 def sample(time_ms: int = 1_795_311_049_127, value: float = 1.5) -> proto.Sample:

@@ -145,7 +145,8 @@ def test_text_and_html_tell_the_same_facts() -> None:
     for body in (text_of(message), html_of(message)):
         for fact in ("Hello Ada", "498.1 credits", "1,000 credits", "2026-03-01 12:05 UTC"):
             assert fact in body
-        assert "Genome lab, domain bio, at Gießen" in body
+        told = body.replace("<bdi>", "").replace("</bdi>", "")
+        assert "Genome lab, domain bio, at Gießen" in told
     assert "multipart/alternative" == message.get_content_type()
     assert "Sun, 01 Mar 2026 12:05:00 +0000" == message["Date"]
     assert "<4f3c2b1a-0000-4000-8000-123456789abc@cloud.example>" == message["Message-ID"]
@@ -192,14 +193,14 @@ def test_amounts_are_shown_for_people(amount: str, precision: int, shown: str) -
 
 
 class Tags(HTMLParser):
-    """Counts the elements of a page."""
+    """Counts the elements of a page, but for those that only isolate a name, where there is one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.seen: Counter[str] = Counter()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen[tag] += 1
+        self.seen[tag] += tag != "bdi"
 
 
 def tags_of(message: EmailMessage) -> Counter[str]:

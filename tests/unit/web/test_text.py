@@ -68,4 +68,14 @@ def test_days_and_hours_read_like_a_calendar() -> None:
 
 
 def test_a_name_may_break_after_underscores_and_stays_escaped() -> None:
-    assert text.breakable("a_<b>_c") == "a_<wbr>&lt;b&gt;_<wbr>c"
+    assert text.breakable("a_<b>_c") == "<bdi>a_<wbr>&lt;b&gt;_<wbr>c</bdi>"
+
+
+def test_a_name_is_isolated_escaped_and_legible() -> None:
+    assert text.isolated("<b>\u202e&") == "<bdi>&lt;b&gt;\\u202e&amp;</bdi>"
+
+
+def test_templates_write_texts_legibly_and_leave_markup_alone() -> None:
+    assert text.written("a\nb\u200b") == "a\\nb\\u200b"
+    assert text.written(text.isolated("x")) == "<bdi>x</bdi>"
+    assert text.written(5) == 5

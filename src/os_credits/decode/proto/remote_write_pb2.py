@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*os_credits/decode/proto/remote_write.proto\x12\x17os_credits.remote_write\"\"\n\x0cWriteRequest\x12\x12\n\ntimeseries\x18\x01 \x03(\x0c\"\xbc\x01\n\nTimeSeries\x12\x0e\n\x06labels\x18\x01 \x03(\x0c\x12\x30\n\x07samples\x18\x02 \x03(\x0b\x32\x1f.os_credits.remote_write.Sample\x12\x34\n\texemplars\x18\x03 \x03(\x0b\x32!.os_credits.remote_write.Exemplar\x12\x36\n\nhistograms\x18\x04 \x03(\x0b\x32\".os_credits.remote_write.Histogram\":\n\x08LabelSet\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.os_credits.remote_write.Label\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\\\n\x08\x45xemplar\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.os_credits.remote_write.Label\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x11\n\ttimestamp\x18\x03 \x01(\x03\"W\n\tRequestV2\x12\x0f\n\x07symbols\x18\x04 \x03(\x0c\x12\x39\n\ntimeseries\x18\x05 \x03(\x0b\x32%.os_credits.remote_write.TimeSeriesV2\"\xfc\x01\n\x0cTimeSeriesV2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12\x30\n\x07samples\x18\x02 \x03(\x0b\x32\x1f.os_credits.remote_write.Sample\x12\x36\n\nhistograms\x18\x03 \x03(\x0b\x32\".os_credits.remote_write.Histogram\x12\x36\n\texemplars\x18\x04 \x03(\x0b\x32#.os_credits.remote_write.ExemplarV2\x12\x35\n\x08metadata\x18\x05 \x01(\x0b\x32#.os_credits.remote_write.MetadataV2\"C\n\nExemplarV2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x11\n\ttimestamp\x18\x03 \x01(\x03\">\n\nMetadataV2\x12\x0c\n\x04type\x18\x01 \x01(\r\x12\x10\n\x08help_ref\x18\x03 \x01(\r\x12\x10\n\x08unit_ref\x18\x04 \x01(\r\"*\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x11\n\ttimestamp\x18\x02 \x01(\x03\"\xd5\x03\n\tHistogram\x12\x13\n\tcount_int\x18\x01 \x01(\x04H\x00\x12\x15\n\x0b\x63ount_float\x18\x02 \x01(\x01H\x00\x12\x0b\n\x03sum\x18\x03 \x01(\x01\x12\x0e\n\x06schema\x18\x04 \x01(\x11\x12\x16\n\x0ezero_threshold\x18\x05 \x01(\x01\x12\x18\n\x0ezero_count_int\x18\x06 \x01(\x04H\x01\x12\x1a\n\x10zero_count_float\x18\x07 \x01(\x01H\x01\x12;\n\x0enegative_spans\x18\x08 \x03(\x0b\x32#.os_credits.remote_write.BucketSpan\x12\x17\n\x0fnegative_deltas\x18\t \x03(\x12\x12\x17\n\x0fnegative_counts\x18\n \x03(\x01\x12;\n\x0epositive_spans\x18\x0b \x03(\x0b\x32#.os_credits.remote_write.BucketSpan\x12\x17\n\x0fpositive_deltas\x18\x0c \x03(\x12\x12\x17\n\x0fpositive_counts\x18\r \x03(\x01\x12\x12\n\nreset_hint\x18\x0e \x01(\r\x12\x11\n\ttimestamp\x18\x0f \x01(\x03\x12\x15\n\rcustom_values\x18\x10 \x03(\x01\x42\x07\n\x05\x63ountB\x0c\n\nzero_count\",\n\nBucketSpan\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06length\x18\x02 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*os_credits/decode/proto/remote_write.proto\x12\x17os_credits.remote_write\"4\n\x0cWriteRequest\x12\x12\n\ntimeseries\x18\x01 \x03(\x0c\x12\x10\n\x08metadata\x18\x03 \x03(\x0c\"\xbc\x01\n\nTimeSeries\x12\x0e\n\x06labels\x18\x01 \x03(\x0c\x12\x30\n\x07samples\x18\x02 \x03(\x0b\x32\x1f.os_credits.remote_write.Sample\x12\x34\n\texemplars\x18\x03 \x03(\x0b\x32!.os_credits.remote_write.Exemplar\x12\x36\n\nhistograms\x18\x04 \x03(\x0b\x32\".os_credits.remote_write.Histogram\":\n\x08LabelSet\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.os_credits.remote_write.Label\"$\n\x05Label\x12\x0c\n\x04name\x18\x01 \x01(\x0c\x12\r\n\x05value\x18\x02 \x01(\x0c\"\\\n\x08\x45xemplar\x12.\n\x06labels\x18\x01 \x03(\x0b\x32\x1e.os_credits.remote_write.Label\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x11\n\ttimestamp\x18\x03 \x01(\x03\"0\n\tRequestV2\x12\x0f\n\x07symbols\x18\x04 \x03(\x0c\x12\x12\n\ntimeseries\x18\x05 \x03(\x0c\"!\n\nReferences\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\"\xfc\x01\n\x0cTimeSeriesV2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12\x30\n\x07samples\x18\x02 \x03(\x0b\x32\x1f.os_credits.remote_write.Sample\x12\x36\n\nhistograms\x18\x03 \x03(\x0b\x32\".os_credits.remote_write.Histogram\x12\x36\n\texemplars\x18\x04 \x03(\x0b\x32#.os_credits.remote_write.ExemplarV2\x12\x35\n\x08metadata\x18\x05 \x01(\x0b\x32#.os_credits.remote_write.MetadataV2\"C\n\nExemplarV2\x12\x13\n\x0blabels_refs\x18\x01 \x03(\r\x12\r\n\x05value\x18\x02 \x01(\x01\x12\x11\n\ttimestamp\x18\x03 \x01(\x03\">\n\nMetadataV2\x12\x0c\n\x04type\x18\x01 \x01(\r\x12\x10\n\x08help_ref\x18\x03 \x01(\r\x12\x10\n\x08unit_ref\x18\x04 \x01(\r\"*\n\x06Sample\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x11\n\ttimestamp\x18\x02 \x01(\x03\"\xd5\x03\n\tHistogram\x12\x13\n\tcount_int\x18\x01 \x01(\x04H\x00\x12\x15\n\x0b\x63ount_float\x18\x02 \x01(\x01H\x00\x12\x0b\n\x03sum\x18\x03 \x01(\x01\x12\x0e\n\x06schema\x18\x04 \x01(\x11\x12\x16\n\x0ezero_threshold\x18\x05 \x01(\x01\x12\x18\n\x0ezero_count_int\x18\x06 \x01(\x04H\x01\x12\x1a\n\x10zero_count_float\x18\x07 \x01(\x01H\x01\x12;\n\x0enegative_spans\x18\x08 \x03(\x0b\x32#.os_credits.remote_write.BucketSpan\x12\x17\n\x0fnegative_deltas\x18\t \x03(\x12\x12\x17\n\x0fnegative_counts\x18\n \x03(\x01\x12;\n\x0epositive_spans\x18\x0b \x03(\x0b\x32#.os_credits.remote_write.BucketSpan\x12\x17\n\x0fpositive_deltas\x18\x0c \x03(\x12\x12\x17\n\x0fpositive_counts\x18\r \x03(\x01\x12\x12\n\nreset_hint\x18\x0e \x01(\r\x12\x11\n\ttimestamp\x18\x0f \x01(\x03\x12\x15\n\rcustom_values\x18\x10 \x03(\x01\x42\x07\n\x05\x63ountB\x0c\n\nzero_count\",\n\nBucketSpan\x12\x0e\n\x06offset\x18\x01 \x01(\x11\x12\x0e\n\x06length\x18\x02 \x01(\rb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,27 +32,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'os_credits.decode.proto.rem
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WRITEREQUEST']._serialized_start=71
-  _globals['_WRITEREQUEST']._serialized_end=105
-  _globals['_TIMESERIES']._serialized_start=108
-  _globals['_TIMESERIES']._serialized_end=296
-  _globals['_LABELSET']._serialized_start=298
-  _globals['_LABELSET']._serialized_end=356
-  _globals['_LABEL']._serialized_start=358
-  _globals['_LABEL']._serialized_end=394
-  _globals['_EXEMPLAR']._serialized_start=396
-  _globals['_EXEMPLAR']._serialized_end=488
-  _globals['_REQUESTV2']._serialized_start=490
-  _globals['_REQUESTV2']._serialized_end=577
-  _globals['_TIMESERIESV2']._serialized_start=580
-  _globals['_TIMESERIESV2']._serialized_end=832
-  _globals['_EXEMPLARV2']._serialized_start=834
-  _globals['_EXEMPLARV2']._serialized_end=901
-  _globals['_METADATAV2']._serialized_start=903
-  _globals['_METADATAV2']._serialized_end=965
-  _globals['_SAMPLE']._serialized_start=967
-  _globals['_SAMPLE']._serialized_end=1009
-  _globals['_HISTOGRAM']._serialized_start=1012
-  _globals['_HISTOGRAM']._serialized_end=1481
-  _globals['_BUCKETSPAN']._serialized_start=1483
-  _globals['_BUCKETSPAN']._serialized_end=1527
+  _globals['_WRITEREQUEST']._serialized_end=123
+  _globals['_TIMESERIES']._serialized_start=126
+  _globals['_TIMESERIES']._serialized_end=314
+  _globals['_LABELSET']._serialized_start=316
+  _globals['_LABELSET']._serialized_end=374
+  _globals['_LABEL']._serialized_start=376
+  _globals['_LABEL']._serialized_end=412
+  _globals['_EXEMPLAR']._serialized_start=414
+  _globals['_EXEMPLAR']._serialized_end=506
+  _globals['_REQUESTV2']._serialized_start=508
+  _globals['_REQUESTV2']._serialized_end=556
+  _globals['_REFERENCES']._serialized_start=558
+  _globals['_REFERENCES']._serialized_end=591
+  _globals['_TIMESERIESV2']._serialized_start=594
+  _globals['_TIMESERIESV2']._serialized_end=846
+  _globals['_EXEMPLARV2']._serialized_start=848
+  _globals['_EXEMPLARV2']._serialized_end=915
+  _globals['_METADATAV2']._serialized_start=917
+  _globals['_METADATAV2']._serialized_end=979
+  _globals['_SAMPLE']._serialized_start=981
+  _globals['_SAMPLE']._serialized_end=1023
+  _globals['_HISTOGRAM']._serialized_start=1026
+  _globals['_HISTOGRAM']._serialized_end=1495
+  _globals['_BUCKETSPAN']._serialized_start=1497
+  _globals['_BUCKETSPAN']._serialized_end=1541
 # @@protoc_insertion_point(module_scope)

@@ -1,0 +1,104 @@
+"""Read the usual samples of time series, which all look alike, for a whole body at once.
+
+Prometheus writes a sample in 18 bytes: field 2 of length 16, a value of 8 bytes, a time of 6
+(milliseconds from the years 1971 to 2109). Taken together the samples of a body are an array,
+which numpy reads about ten times as fast as any parser.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from os_credits.decode.columns import Columns
+from os_credits.decode.varint import MORE
+from os_credits.domain.sample import Push
+
+SAMPLE_TAG = 0x12
+SAMPLE_HEAD = b"\x12\x10\x09"
+SAMPLE_BYTES = 18
+
+# A value of zero is not written at all, as everywhere in protobuf.
+ZERO_SAMPLE_HEAD = b"\x12\x07\x10"
+ZERO_SAMPLE_BYTES = 9
+
+TIME_TAG = 0x10
+TIME_BYTES = 6
+
+SAMPLE = np.dtype(
+    [("head", "V3"), ("value", "<f8"), ("time_tag", "u1"), ("time", "u1", (TIME_BYTES,))]
+)
+
+_SEVERAL_SAMPLES = re.compile(rb"(?:\x12\x10\x09.{8}\x10.{6}){2,}", re.DOTALL)
+
+
+def plain_samples(series_end: bytes) -> tuple[bytes, bytes]:
+    """Cut off the samples that stand in front, 18 bytes for each; also return what follows.
+
+    Nothing is cut off what does not look like samples. What does may still be something else:
+    `read_plain_samples` tells.
+    """
+    length = len(series_end)
+    if length >= SAMPLE_BYTES and series_end.startswith(SAMPLE_HEAD):
+        if length == SAMPLE_BYTES:
+            return series_end, b""
+        if series_end[SAMPLE_BYTES] != SAMPLE_TAG:
+            return series_end[:SAMPLE_BYTES], series_end[SAMPLE_BYTES:]
+        several = _SEVERAL_SAMPLES.match(series_end)
+        return (several[0], series_end[several.end() :]) if several else (b"", series_end)
+    if length >= ZERO_SAMPLE_BYTES and series_end.startswith(ZERO_SAMPLE_HEAD):
+        time = series_end[len(ZERO_SAMPLE_HEAD) - 1 : ZERO_SAMPLE_BYTES]
+        return SAMPLE_HEAD + bytes(8) + time, series_end[ZERO_SAMPLE_BYTES:]
+    return b"", series_end
+
+
+def read_plain_samples(
+    samples: Sequence[bytes],
+) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
+    """Read times and values, or None if one of `samples` is not quite of this form."""
+    rows = np.frombuffer(b"".join(samples), SAMPLE)
+    time = rows["time"]
+    usual = (rows["time_tag"] == TIME_TAG).all() and (time[:, -1] < MORE).all()
+    if not usual or (time[:, :-1] < MORE).any():
+        return None
+    shifts = np.arange(0, 7 * TIME_BYTES, 7, dtype=np.int64)
+    times_ms = ((time & (MORE - 1)).astype(np.int64) << shifts).sum(axis=1, dtype=np.int64)
+    return times_ms, rows["value"].astype(np.float64)
+
+
+class PlainRows:
+    """Rows whose place is kept in columns until all their samples are read at once."""
+
+    def __init__(self, columns: Columns) -> None:
+        """Start without any."""
+        self._columns = columns
+        self._rows: list[int] = []
+        self._samples: list[bytes] = []
+
+    def add(self, key: bytes, samples: bytes, position: int) -> None:
+        """Append the `plain_samples` of one series."""
+        columns = self._columns
+        self._samples.append(samples)
+        self._rows.append(len(columns.times_ms))
+        columns.add(key, 0, 0.0, position)
+        if len(samples) > SAMPLE_BYTES:
+            self._add_further(key, len(samples) // SAMPLE_BYTES, position)
+
+    def push(self) -> Push | None:
+        """Hand out the columns, or None if something only looked like a sample."""
+        push = self._columns.push()
+        if self._rows:
+            read = read_plain_samples(self._samples)
+            if read is None:
+                return None
+            push.times_ms[self._rows], push.values[self._rows] = read
+        return push
+
+    def _add_further(self, key: bytes, count: int, position: int) -> None:
+        self._columns.take_up(count)
+        for _ in range(count - 1):
+            self._rows.append(len(self._columns.times_ms))
+            self._columns.add(key, 0, 0.0, position)
