@@ -27,7 +27,7 @@ export TOOLS_DIR
 endif
 
 IN_VENV := .venv/bin/python -m
-SENDERS := tests/acceptance/test_real_senders.py
+SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_outage.py
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 

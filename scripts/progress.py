@@ -53,6 +53,7 @@ def quietly(
 ) -> None:
     """Run a command with its output in the log, and show the log's end if it fails."""
     path = log_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
     words = [str(word) for word in command]
     with path.open("a") as log:
         print(f"$ {' '.join(words)}", file=log, flush=True)

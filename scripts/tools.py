@@ -91,12 +91,29 @@ def _unpack(apt: Apt, missing: dict[str, Tool]) -> None:
     for _ in chain(["this one"], apt.next_releases("deb")):
         for name, tool in list(missing.items()):
             if apt.has(tool.package, tool.version_min):
-                target = places.tools_dir() / name
-                with step(f"Unpacking {target}"), places.made_whole(target) as folder:
-                    apt.unpack([tool.package], folder)
-                del missing[name]
+                try:
+                    _unpack_one(apt, name, tool.package)
+                except StepError as error:
+                    note(str(error))
+                else:
+                    del missing[name]
         if not missing:
             return
+
+
+def _unpack_one(apt: Apt, name: str, package: str) -> None:
+    target = places.tools_dir() / name
+    with step(f"Unpacking {target}"), places.made_whole(target) as folder:
+        apt.unpack([package], folder)
+        _leave_what_is_used(name, folder / "usr" / "bin")
+
+
+def _leave_what_is_used(name: str, programs: Path) -> None:
+    """Drop the other programs of a package, which can take hundreds of megabytes."""
+    used = {tool.program for tool in TOOLS.values() if tool.name == name}
+    for path in programs.iterdir():
+        if path.name not in used:
+            path.unlink()
 
 
 def main() -> None:

@@ -109,6 +109,14 @@ async def never_read(victim: Victim, outcome: Outcome, _: list[bytes]) -> None:
         await asyncio.sleep(HOLD_SECONDS)
 
 
+async def pipelined(victim: Victim, outcome: Outcome, _: list[bytes]) -> None:
+    """Ask for something small again and again, without waiting for answers, and read nothing."""
+    ask = head("/ping", method="GET") * 4000
+    async with crowd(victim, 300, ask) as opened:
+        outcome.answers["not connected"] += 300 - len(opened)
+        await asyncio.sleep(HOLD_SECONDS)
+
+
 async def garbage(victim: Victim, outcome: Outcome, made: list[bytes]) -> None:
     await asyncio.gather(*(exchange(victim, outcome, pieces(one)) for one in made))
 

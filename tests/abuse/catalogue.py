@@ -20,6 +20,7 @@ from tests.abuse.attacks import (
     many,
     never_read,
     once,
+    pipelined,
     unknown_keys,
 )
 from tests.abuse.bodies import MIB, NEARLY_ALL
@@ -162,6 +163,8 @@ def _sockets() -> Iterator[tuple[str, Attack]]:
     )
     what = "1,000 sockets that never read 100 answers of 1.5 MB"
     yield "never-read", Attack(what, list, never_read)
+    what = "300 sockets of 4,000 pipelined requests each, answers never read"
+    yield "pipelined", Attack(what, list, pipelined)
     yield "garbage", Attack("200 sockets of pipelined garbage", garbage_bodies, garbage)
 
 

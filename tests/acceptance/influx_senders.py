@@ -9,7 +9,6 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -22,12 +21,10 @@ from influxdb_client import WriteOptions
 
 from tests.acceptance.conftest import Service
 from tests.acceptance.influxd import DATABASE, InfluxDB
-from tests.acceptance.senders import V1
 from tests.acceptance.telegraf_agent import Agent
-from tests.acceptance.telegraf_metric import Metric, to_influx, to_json, to_remote_write
-from tests.acceptance.telegraf_outputs import HTTPOutput, InfluxDBOutput, InfluxDBV2Output
+from tests.acceptance.telegraf_examples import TelegrafOutput, outputs
+from tests.acceptance.telegraf_metric import Metric, to_influx
 
-TelegrafOutput = InfluxDBOutput | InfluxDBV2Output | HTTPOutput
 FLUSH_SECONDS = 0.5
 # As docs/senders.md advises: without more tries than five, points are lost after ten seconds.
 PATIENT = WriteOptions(
@@ -196,25 +193,6 @@ class SubscriptionFed:
     def given_up(self) -> int:
         """Tell that it does not know."""
         return 0
-
-
-def outputs(session: aiohttp.ClientSession, url: str, key: str) -> dict[str, TelegrafOutput]:
-    """Give each output of Telegraf's that can send here, by a name for its project."""
-    http = partial(HTTPOutput, session, url, key)
-    version = {"X-Prometheus-Remote-Write-Version": "0.1.0"}
-    nanoseconds = partial(to_json, unit_ns=1)
-    return {
-        "influxdb": InfluxDBOutput(session, url, key),
-        "influxdb_v2": InfluxDBV2Output(session, url, key),
-        "http-influx": http(path="/write", content_encoding="gzip"),
-        "http-json": http(
-            path="/telegraf?precision=ns", serializer=nanoseconds, content_encoding="gzip"
-        ),
-        "http-json-seconds": http(path="/telegraf", serializer=to_json),
-        "http-remote-write": http(
-            path="/api/v1/write", serializer=to_remote_write, headers={**V1, **version}
-        ),
-    }
 
 
 @asynccontextmanager

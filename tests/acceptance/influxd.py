@@ -14,6 +14,7 @@ import aiohttp
 
 from scripts.children import start_child, stop_child
 from scripts.ports import LOOPBACK, free_port
+from tests.acceptance.example_files import HOST, example
 from tests.acceptance.needed import needed
 
 DATABASE = "cloud"
@@ -71,12 +72,11 @@ class InfluxDB:
 
     async def subscribe(self, url: str, key: str) -> None:
         """Send every write on to the service from now on, with an API key as the password."""
-        parts = urlsplit(url)
-        destination = f"{parts.scheme}://{USER}:{key}@{parts.netloc}"
-        await self.query(
-            f'CREATE SUBSCRIPTION os_credits ON "{DATABASE}"."autogen" '
-            f"DESTINATIONS ALL '{destination}'"
-        )
+        changes = {
+            f"OS_CREDITS_KEY@{HOST}": f"{key}@{urlsplit(url).netloc}",
+            '"telegraf"': f'"{DATABASE}"',
+        }
+        await self.query(example("influxdb-subscription.influxql", changes))
 
     async def write(self, lines: str, *, precision: str = "ns") -> None:
         """Write points as any sender of InfluxDB's does."""

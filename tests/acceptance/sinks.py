@@ -49,7 +49,7 @@ MAIL_HEADERS = Counter(
         *("MIME-Version", "Content-Type"),
     ]
 )
-_LINE = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \[(debug|info|warning|error) *\] \S")
+_LINE = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \[(debug|info|warning|error) *\] ")
 # Of templates: names break after underscores, so that these are as many as those.
 _BREAK = "wbr"
 

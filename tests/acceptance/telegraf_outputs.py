@@ -63,9 +63,8 @@ class Sender:
 
     session: aiohttp.ClientSession
     url: str
-    key: str
-    lost: Counter[int] = field(default_factory=Counter)
-    statuses: Counter[int] = field(default_factory=Counter)
+    lost: Counter[int] = field(default_factory=Counter, init=False)
+    statuses: Counter[int] = field(default_factory=Counter, init=False)
 
     async def connect(self) -> None:
         """Nothing is asked before the first batch."""
@@ -97,10 +96,11 @@ async def _pieces(body: bytes) -> AsyncIterator[bytes]:
 class InfluxDBOutput(Sender):
     """outputs.influxdb: InfluxDB 1."""
 
+    password: str
     database: str = "telegraf"
     skip_database_creation: bool = False
     content_encoding: str = "gzip"
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list, init=False)
 
     async def connect(self) -> None:
         """Create the database; that it fails is only worth a warning."""
@@ -144,7 +144,7 @@ class InfluxDBOutput(Sender):
             self.warnings.append(f"{reply.status}: {reply.body!r}")
 
     def _access(self) -> dict[str, str]:
-        return {"Authorization": aiohttp.encode_basic_auth("telegraf", self.key)}
+        return {"Authorization": aiohttp.encode_basic_auth("telegraf", self.password)}
 
 
 class _TooLargeError(Exception):
@@ -167,11 +167,12 @@ class _OverloadedError(WriteError):
 class InfluxDBV2Output(Sender):
     """outputs.influxdb_v2: InfluxDB 2, with one writer."""
 
-    organization: str = "org"
-    bucket: str = "bucket"
+    token: str
+    organization: str
+    bucket: str
     content_encoding: str = "gzip"
-    retry_at: float = 0
-    retries: int = 0
+    retry_at: float = field(default=0, init=False)
+    retries: int = field(default=0, init=False)
 
     async def write(self, metrics: Sequence[Metric]) -> Written | None:
         """Wait as long as it was told; halve what is too large; keep what may pass later."""
@@ -221,7 +222,7 @@ class InfluxDBV2Output(Sender):
             "/api/v2/write",
             body,
             params={"org": self.organization, "bucket": self.bucket},
-            headers={"Content-Type": TEXT, "Authorization": f"Token {self.key}", **encoding},
+            headers={"Content-Type": TEXT, "Authorization": f"Token {self.token}", **encoding},
         )
         if reply.status in V2_SUCCESS:
             self.retries = 0
@@ -249,7 +250,6 @@ class InfluxDBV2Output(Sender):
 class HTTPOutput(Sender):
     """outputs.http with any serializer; what is no success comes again for ever, by default."""
 
-    path: str = "/telegraf"
     serializer: Callable[[Sequence[Metric]], bytes] = to_influx
     headers: dict[str, str] = field(default_factory=dict)
     content_encoding: str = "identity"
@@ -261,16 +261,7 @@ class HTTPOutput(Sender):
         for part in [metrics] if self.use_batch_format else [[metric] for metric in metrics]:
             body, encoding = _packed(self.serializer(part), self.content_encoding)
             post = self.stream if encoding else self.send
-            reply = await post(
-                self.path,
-                body,
-                headers={
-                    "Authorization": f"Bearer {self.key}",
-                    "Content-Type": TEXT,
-                    **encoding,
-                    **self.headers,
-                },
-            )
+            reply = await post("", body, headers={"Content-Type": TEXT, **encoding, **self.headers})
             if 200 <= reply.status < 300:
                 continue
             if reply.status not in self.non_retryable_statuscodes:

@@ -12,7 +12,7 @@ from tests.abuse.catalogue import ATTACKS, HALF_HEAD
 from tests.abuse.honest import Honest, sending
 from tests.abuse.memory import MIB, Memory
 from tests.abuse.scene import stored_samples
-from tests.abuse.sockets import Outcome, Victim, crowd
+from tests.abuse.sockets import Outcome, Victim, crowd, exchange, head
 from tests.acceptance.own_process import own_process
 
 # What each attack is answered.
@@ -70,3 +70,22 @@ async def test_half_sent_heads_beyond_all_connections_keep_no_honest_sender_out(
     assert len(opened) == 3 * CONNECTIONS_MAX
     assert honest.acknowledged >= 500
     assert (honest.refused, stored) == (0, honest.acknowledged)
+
+
+async def test_a_connection_that_is_cut_amid_a_file_takes_no_later_one_with_it(
+    database_url: str, tmp_path: Path
+) -> None:
+    """A new connection may get the number that the system knew the cut one by."""
+    ask = head("/static/vendor/swagger-ui/swagger-ui-bundle.js", method="GET")
+    async with own_process(database_url, tmp_path, head_timeout_seconds=1) as (process, _):
+        victim = Victim(process.port, "")
+        async with crowd(victim, 1, ask * 100) as [(reader, writer)]:
+            writer.transport.pause_reading()
+            while not writer.transport.is_closing():
+                writer.write(ask * 100)
+                await asyncio.sleep(0.1)
+            outcome = Outcome()
+            for _ in range(5):
+                await exchange(victim, outcome, [head("/ping", method="GET")], 5.0)
+
+    assert outcome.answers == Counter({"200": 5})

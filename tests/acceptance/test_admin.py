@@ -89,6 +89,12 @@ async def test_owners_are_replaced_as_a_whole(admin: Documented) -> None:
     await admin.ask("PUT", OWNERS, key="admin", json=one)
     assert (await admin.get(OWNERS, key="admin")) == one
 
+    same = {"owners": [{"email": "B@example.org"}, {"email": "b@Example.org", "name": "Bo"}]}
+    await admin.ask("PUT", OWNERS, key="admin", json=same)
+    assert (await admin.get(OWNERS, key="admin"))["owners"] == [
+        {"email": "b@example.org", "name": "Bo"}
+    ]
+
     await admin.ask("DELETE", OWNERS, key="admin")
     assert (await admin.get(OWNERS, key="admin")) == {"owners": []}
 

@@ -195,6 +195,9 @@ def test_the_version_is_told() -> None:
         ("grant", "alpha", "much", "--reason", "x"),
         ("grant", "alpha", "1", "--reason", " "),
         ("grant", "alpha", "1", "--reason", "x", "--idempotency-key", ""),
+        ("project", "add", " "),
+        ("project", "add", "a\nb"),
+        ("project", "add", "alpha", "--site", "a\x1bb"),
         ("project", "owner", "add", "alpha", "nobody"),
         ("project", "owner", "add", "alpha", "a@example.org", "--name", "a\nb"),
     ],
@@ -448,6 +451,18 @@ def test_owners_are_added_renamed_listed_and_removed(program: Program) -> None:
     assert gone == "error: bob@example.org is no owner of this project"
     assert "Alice Adams" in program(*owner, "list", "alpha").stdout
     assert program.json("project", "show", "alpha")["owners"] == named["owners"]
+
+
+def test_an_address_in_another_case_is_the_same_owner(program: Program) -> None:
+    program("project", "add", "alpha")
+    owner = ("project", "owner")
+    program(*owner, "add", "alpha", "Alice@Example.ORG", "--name", "Alice")
+
+    spelled = program.json(*owner, "add", "alpha", "aLICE@example.org", "--name", "Alice Adams")
+    left = program.json(*owner, "remove", "alpha", "ALICE@EXAMPLE.ORG")
+
+    assert spelled == {"owners": [{"email": "aLICE@example.org", "name": "Alice Adams"}]}
+    assert left == {"owners": []}
 
 
 def test_a_project_has_a_bounded_number_of_owners(program: Program) -> None:

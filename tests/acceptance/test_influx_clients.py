@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 import pytest
 from influxdb import InfluxDBClient as V1Client
 from influxdb.exceptions import InfluxDBClientError, InfluxDBServerError
-from influxdb_client import HealthCheck, Point, WritePrecision
 from influxdb_client import InfluxDBClient as V2Client
+from influxdb_client import Point, WritePrecision
 from influxdb_client.client.write_api import SYNCHRONOUS, WriteOptions
 from influxdb_client.rest import ApiException
 
@@ -102,25 +102,26 @@ class TestV1:
 
         await asyncio.to_thread(ask)
 
-    @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-    async def test_every_precision_arrives_at_its_time(self, service: Service, gzip: bool) -> None:
+    async def test_every_precision_arrives_at_its_time(self, service: Service) -> None:
         at = an_hour_ago()
 
-        def write() -> None:
+        def write(gzip: bool) -> None:
             with v1_client(service, gzip=gzip) as client:
                 for number, precision in enumerate(V1_PRECISIONS):
                     assert client.write_points(
-                        [point(at, number, f"p{number}")],
+                        [point(at, number, f"{gzip} {number}")],
                         time_precision=precision,
                         retention_policy="autogen",
                         consistency="all",
                     )
 
-        await asyncio.to_thread(write)
+        for gzip in (False, True):
+            await asyncio.to_thread(write, gzip)
 
         assert await read_back(service) == {
-            (f"p{number}", ms(at, unit)): number
+            (f"{gzip} {number}", ms(at, unit)): number
             for number, unit in enumerate(V1_PRECISIONS.values())
+            for gzip in (False, True)
         }
 
     async def test_batches_shared_tags_and_odd_names_arrive_whole(self, service: Service) -> None:
@@ -204,48 +205,39 @@ class TestV1:
 
 
 class TestV2:
-    async def test_it_finds_what_it_asks_before_it_writes(self, service: Service) -> None:
-        def ask() -> None:
+    async def test_it_finds_what_it_asks_and_sees_that_the_database_is_away(
+        self, service: Service
+    ) -> None:
+        def ask() -> tuple[bool, str, str]:
             with v2_client(service) as client:
-                assert client.ping()
-                assert client.version() == "1.8.10"
                 with pytest.warns(DeprecationWarning, match="ping"):
                     health = client.health()
-                assert (health.name, health.status) == ("os_credits", "pass")
+                return client.ping(), client.version(), health.status
 
-        await asyncio.to_thread(ask)
-
-    async def test_it_sees_that_the_database_is_away(self, service: Service) -> None:
-        def ask() -> HealthCheck:
-            with v2_client(service) as client:
-                assert client.ping()
-                with pytest.warns(DeprecationWarning, match="ping"):
-                    return client.health()
-
+        assert await asyncio.to_thread(ask) == (True, "1.8.10", "pass")
         with cut_off(service.settings.database_url):
-            health = await asyncio.to_thread(ask)
+            assert await asyncio.to_thread(ask) == (True, "1.8.10", "fail")
 
-        assert health.status == "fail", health
-
-    @pytest.mark.parametrize("gzip", [False, True], ids=["plain", "gzip"])
-    async def test_every_precision_arrives_at_its_time(self, service: Service, gzip: bool) -> None:
+    async def test_every_precision_arrives_at_its_time(self, service: Service) -> None:
         at = an_hour_ago()
 
-        def write() -> None:
+        def write(gzip: bool) -> None:
             with v2_client(service, enable_gzip=gzip) as client:
                 api = client.write_api(write_options=SYNCHRONOUS)
                 for number, precision in enumerate(V2_PRECISIONS):
-                    record = point(at, number, f"p{number}")
+                    record = point(at, number, f"{gzip} p{number}")
                     api.write(DATABASE, record=record, write_precision=precision)
-                    one = Point.from_dict(point(at, number, f"q{number}"), precision)
+                    one = Point.from_dict(point(at, number, f"{gzip} q{number}"), precision)
                     api.write(DATABASE, record=[one, one])
 
-        await asyncio.to_thread(write)
+        for gzip in (False, True):
+            await asyncio.to_thread(write, gzip)
 
         assert await read_back(service) == {
-            (f"{kind}{number}", ms(at, unit)): number
+            (f"{gzip} {kind}{number}", ms(at, unit)): number
             for number, unit in enumerate(V2_PRECISIONS.values())
             for kind in "pq"
+            for gzip in (False, True)
         }
 
     async def test_a_batching_writer_delivers_every_point_once(self, service: Service) -> None:
@@ -297,6 +289,6 @@ class TestV2:
         stranger = await asyncio.to_thread(write, lines, "osc_wrong")
 
         assert (partial.status, partial.message[:21]) == (422, "partial write: line 2")
-        assert (wrong.status, wrong.message[:23]) == (400, "unable to parse: line 1")
+        assert (wrong.status, wrong.message[:7]) == (400, "line 1:")
         assert stranger.status == 401
         assert await read_back(service) == {("one", ms(at)): 1, ("two", ms(at)): 2}

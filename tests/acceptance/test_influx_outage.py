@@ -6,12 +6,13 @@ subscription may lose, and what it lost is counted.
 
 import asyncio
 import itertools
-import logging
 import time
 from collections import defaultdict
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
+
+import pytest
 
 from os_credits.settings import BUILT_IN_METERS
 from tests.acceptance import stored
@@ -40,15 +41,13 @@ credits_per_unit = "0.25"
 """
 PRICED = {VCPU: METERS[VCPU], JOBS: oracle.Meter("delta", prices=[(None, 0, Fraction(1, 4))])}
 TICK_SECONDS = 0.1
-WELL_SECONDS, KILLED_SECONDS = 1.5, 1.0
-DELIVERING_SECONDS_MAX = 20
+WELL_SECONDS, KILLED_SECONDS = 1.0, 1.0
+DELIVERING_SECONDS_MAX = 60
 # This one sends whole seconds, so that what is measured more often would fall together.
 SECONDS_ONLY = "http-json-seconds"
 # Remote write has no amounts.
 WITHOUT_DELTAS = "http-remote-write"
 SUBSCRIPTION = "subscription"
-
-log = logging.getLogger(__name__)
 
 
 class Feeding:
@@ -97,6 +96,7 @@ def total(charges: Mapping[stored.Place, int], project: str, meter: str) -> int:
     return sum(micro for place, micro in charges.items() if place[:2] == (project, meter))
 
 
+@pytest.mark.timeout(180 + OUTAGE_SECONDS)
 async def test_nobody_loses_and_nothing_is_billed_twice_but_a_subscription_loses_an_outage(
     database_url: str, tmp_path: Path
 ) -> None:
@@ -130,9 +130,7 @@ async def test_nobody_loses_and_nothing_is_billed_twice_but_a_subscription_loses
     await checked_at(database_url)
 
     given = feeding.samples
-    sent = {name: len(samples) for name, samples in given.items()}
-    lost = {name: len(samples.keys() - got.keys()) for name, samples in given.items()}
-    log.info("sent %s, troubles %s, lost %s", sent, troubles, lost)
+    show(given, got, charged, troubles)
 
     assert got.keys() <= {place for samples in given.values() for place in samples}
     assert all(troubles.values()), troubles
@@ -145,6 +143,27 @@ async def test_nobody_loses_and_nothing_is_billed_twice_but_a_subscription_loses
     check_subscription(given[SUBSCRIPTION], expected[SUBSCRIPTION], charged)
 
 
+def show(
+    given: Mapping[str, Mapping[stored.SamplePlace, float]],
+    got: Mapping[stored.SamplePlace, float],
+    charged: Mapping[stored.Place, int],
+    troubles: Mapping[str, int],
+) -> None:
+    """Print one line for each sender, for `make senders`."""
+    for name, samples in given.items():
+        due = expected_charges(samples)
+        over, under = (
+            sum(max(0, sign * (charged.get(place, 0) - micro)) for place, micro in due.items())
+            for sign in (1, -1)
+        )
+        there = len(samples.keys() & got.keys())
+        print(  # noqa: T201
+            f"{name}: given {len(samples)}, stored {there}, lost {len(samples) - there}, "
+            f"billed twice {stored.shown(over)}, billed too little {stored.shown(under)}, "
+            f"requests refused or cut {troubles[name]}"
+        )
+
+
 def check_subscription(
     given: Mapping[stored.SamplePlace, float],
     arrived: Mapping[stored.SamplePlace, float],
@@ -154,8 +173,6 @@ def check_subscription(
     lost = given.keys() - arrived.keys()
     whole = expected_charges(given)
     loss = total(whole, SUBSCRIPTION, JOBS) - total(charged, SUBSCRIPTION, JOBS)
-    log.info("the subscription lost %d of %d, %d micro-credits", len(lost), len(given), loss)
-
     away_seconds = OUTAGE_SECONDS + KILLED_SECONDS
     assert len(lost) >= 2 * 0.5 * away_seconds / TICK_SECONDS
     assert loss == sum(int(given[place]) for place in lost if place[0] == JOBS) * 250_000 > 0

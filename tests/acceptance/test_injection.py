@@ -18,11 +18,13 @@ from os_credits.domain.text import legible
 from os_credits.notify.headers import one_line
 from tests import database
 from tests.acceptance import sinks
-from tests.acceptance.hostile import GATHERING, Answer, Scene, make_scene, printable
+from tests.acceptance.hostile.fields import GATHERING, HARMLESS
+from tests.acceptance.hostile.people import printable
+from tests.acceptance.hostile.scene import Answer, Scene
+from tests.acceptance.hostile.service import make_scene
 from tests.acceptance.program import Program, program_on
 from tests.payloads import PAYLOADS
 
-HARMLESS = "harmless"
 # Payloads that act on a terminal or in rich's mark-up: for commands that show one name at a time.
 STEERING = ("rich", "angle", "log_line", "escape", "c1", "override", "isolates", "number")
 
@@ -182,7 +184,8 @@ def test_no_raw_request_brings_a_header_of_its_own(scene: Scene) -> None:
         status, *lines = head.split("\r\n")
 
         assert re.fullmatch(r"HTTP/1\.[01] 40\d [ \w]+", status), kind
-        assert sinks.in_headers(tuple(line.split(": ", 1)) for line in lines) == []  # type: ignore[misc]
+        parts = (line.partition(": ") for line in lines)
+        assert sinks.in_headers((name, value) for name, _, value in parts) == []
 
 
 @pytest.mark.parametrize(

@@ -83,3 +83,16 @@ def test_the_vendored_files_name_no_other_host_to_load_from() -> None:
 
     assert "http" not in start
     assert "validatorUrl: null" in start
+
+
+async def test_a_file_that_has_not_changed_is_not_sent_again(service: Service) -> None:
+    path = "/static/vendor/swagger-ui/swagger-ui.css"
+    async with service.request("GET", path) as response:
+        content, version = await response.read(), response.headers["ETag"]
+    async with service.request("GET", path, headers={"If-None-Match": version}) as response:
+        assert (response.status, await response.read()) == (304, b"")
+    async with service.request("GET", path, headers={"If-None-Match": '"older"'}) as response:
+        assert (response.status, await response.read()) == (200, content)
+    async with service.request("HEAD", path) as response:
+        assert (response.status, await response.read()) == (200, b"")
+        assert int(response.headers["Content-Length"]) == len(content)

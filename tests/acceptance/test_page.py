@@ -231,9 +231,9 @@ async def test_an_ambiguous_name_offers_its_candidates(service: Service) -> None
 
     links = re.findall(r'href="(/credits_history/%23[0-9]+)"', text)
     assert len(links) == 2
-    sites = {re.findall(r"Site (\w+)", await page(service, link))[0] for link in links}
+    sites = {re.findall(r"Site <bdi>(\w+)", await page(service, link))[0] for link in links}
     assert sites == {"north", "south"}
-    assert "Site south" in await page(service, "/credits_history/twin?site=south")
+    assert "Site <bdi>south" in await page(service, "/credits_history/twin?site=south")
 
 
 async def test_a_mistake_in_the_address_is_named(service: Service) -> None:

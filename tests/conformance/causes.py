@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from dataclasses import dataclass
 from enum import Flag, auto
 from functools import partial
+from typing import LiteralString
 
 import psycopg
 
@@ -17,9 +18,12 @@ NOTICING_SECONDS = 0.05
 # What PostgreSQL can answer to a statement that is right, and some that only a schema explains
 # that is not ours: whoever sent a push can do nothing about any of them.
 STATES = (
-    *("08006", "0A000", "22003", "23505", "25006", "40001", "40P01", "42501", "42703", "53000"),
-    *("53100", "53200", "53400", "55000", "55P03", "57014", "57P01", "57P03", "58030", "P0001"),
-    *("XX000", "XX001"),
+    *("08006", "22003", "23505", "40001", "42703", "53100", "53200", "55000", "55P03", "57014"),
+    *("57P01", "58030", "P0001", "XX001"),
+)
+WAITING_SESSIONS: LiteralString = (
+    "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
+    " WHERE NOT l.granted AND a.datname = %s"
 )
 # What the text of an error might say; no answer may repeat it.
 SAID = "partial write: unable to parse sekret"
@@ -69,17 +73,29 @@ async def execute(url: str, *statements: str, elsewhere: bool = False) -> None:
 
 async def end_sessions(connection: Connection, url: str) -> None:
     """End the service's sessions, but not the one that asks, and let the service notice."""
-    await connection.execute(
-        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s"
-        " AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')",
-        [database.name_of(url)],
-    )
+    async with asyncio.timeout(WAITING_SECONDS_MAX):
+        while await _count(
+            connection,
+            "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = %s"
+            " AND pid <> pg_backend_pid() AND pg_has_role(usesysid, 'USAGE')",
+            url,
+        ):
+            await asyncio.sleep(0.01)
     await asyncio.sleep(NOTICING_SECONDS)
 
 
+async def _count(connection: Connection, statement: LiteralString, url: str) -> int:
+    found = await connection.execute(statement, [database.name_of(url)])
+    row = await found.fetchone()
+    assert row is not None
+    return int(str(row[0]))
+
+
 @asynccontextmanager
-async def altered(change: str, back: str, url: str) -> AsyncIterator[None]:
-    """Alter the database for sessions to come, and end the ones there are."""
+async def altered(
+    change: str, back: str, url: str, *, ends_sessions: bool = True
+) -> AsyncIterator[None]:
+    """Alter the database for sessions to come, and end the ones there are; so at the end."""
     name = database.name_of(url)
     async with owner(url, elsewhere=True) as connection:
         await connection.execute(f"ALTER DATABASE {name} {change}".encode())
@@ -88,7 +104,8 @@ async def altered(change: str, back: str, url: str) -> AsyncIterator[None]:
             yield
         finally:
             await connection.execute(f"ALTER DATABASE {name} {back}".encode())
-            await end_sessions(connection, url)
+            if ends_sessions:
+                await end_sessions(connection, url)
 
 
 @asynccontextmanager
@@ -126,22 +143,10 @@ async def blocked(url: str) -> AsyncIterator[None]:
         yield
 
 
-async def waiting_sessions(connection: Connection, url: str) -> int:
-    """Count the sessions that wait for a lock."""
-    found = await connection.execute(
-        "SELECT count(DISTINCT l.pid) FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-        " WHERE NOT l.granted AND a.datname = %s",
-        [database.name_of(url)],
-    )
-    row = await found.fetchone()
-    assert row is not None
-    return int(str(row[0]))
-
-
 async def until_waiting(connection: Connection, url: str, count: int) -> None:
     """Wait until so many sessions wait for a lock."""
     async with asyncio.timeout(WAITING_SECONDS_MAX):
-        while await waiting_sessions(connection, url) < count:
+        while await _count(connection, WAITING_SESSIONS, url) < count:
             await asyncio.sleep(0.01)
 
 
@@ -235,7 +240,7 @@ def database_causes(role: str, *, door_count: int, storing_count: int) -> list[C
                                                 "CONNECTION LIMIT -1")),
         Cause("read only", Stage.REGISTER | Stage.STORE,
               partial(altered, "SET default_transaction_read_only = on",
-                      "RESET default_transaction_read_only")),
+                      "RESET default_transaction_read_only", ends_sessions=False)),
         Cause("lock timeout", Stage.KEY | Stage.STORE, waited_too_long),
         Cause("sessions killed", Stage.KEY | Stage.STORE,
               partial(killed, count=door_count + storing_count)),

@@ -4,7 +4,7 @@ import asyncio
 import base64
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import psycopg
@@ -14,10 +14,10 @@ from tests.acceptance import stored
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.conformance.answers import fresh_key, full_second_ms, store_keys
 from tests.conformance.doors import DOORS, STORING, VCPU, Door, Point, Reply, push
+from tests.conformance.figures import say
 from tests.conformance.forged import FOREIGN, MB, SITE, Forged, forgeries, write
 from tests.conformance.raw import connected, head
 
-Record = Callable[[str, object], None]
 WRONG_KEY_ROUNDS = 40
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "post")
 
@@ -122,7 +122,7 @@ async def labelled_projects(url: str) -> set[str]:
 
 
 async def test_no_forged_label_feeds_a_site_or_meter_that_the_key_may_not(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     async with running(settings_for(database_url)) as service:
         scopes, holders = Scopes(service), await holders_of(service)
@@ -138,7 +138,7 @@ async def test_no_forged_label_feeds_a_site_or_meter_that_the_key_may_not(
                 )
             )
         await service.rated()
-    record_property("cells", scopes.cells)
+    say("I-12, forged labels", cells=scopes.cells, stored=len(scopes.wanted))
     assert not scopes.wrong, "\n".join(scopes.wrong)
     assert await stored.samples(database_url) == scopes.wanted
     fed = {project for _, project, _, _ in scopes.wanted}
@@ -147,7 +147,7 @@ async def test_no_forged_label_feeds_a_site_or_meter_that_the_key_may_not(
 
 
 async def test_a_refusal_does_not_tell_whether_a_foreign_project_exists(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     async with running(settings_for(database_url)) as service:
         holders = [one for one in await holders_of(service) if one.is_limited or not one.may_push]
@@ -167,7 +167,7 @@ async def test_a_refusal_does_not_tell_whether_a_foreign_project_exists(
                 assert known == unknown
                 assert known[0] >= 400 or MB in (holder.meters or ())
                 count += 1
-    record_property("cells", count)
+    say("I-12, what refusals tell", cells=count)
     assert await projects_of(database_url) == {"there"}
 
 
@@ -215,7 +215,7 @@ def slips(door: Door) -> Iterator[Slip]:
 
 
 async def test_no_path_method_or_header_passes_by_the_gate(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     async with running(settings_for(database_url)) as service:
         holders = [one for one in await holders_of(service) if one.is_limited or not one.may_push]
@@ -234,7 +234,7 @@ async def test_no_path_method_or_header_passes_by_the_gate(
         for (holder, door, slip), status in zip(tried, replies, strict=True)
         if status is not None and 200 <= status < 400 and VCPU in (holder.meters or (VCPU,))
     ]
-    record_property("cells", len(tried))
+    say("I-12, paths, methods and headers", cells=len(tried), through=len(through))
     assert through == []
     assert await projects_of(database_url) == set()
     assert await labelled_projects(database_url) == set()
@@ -257,7 +257,7 @@ async def _ask_all(
 
 
 async def test_a_key_is_taken_from_one_place_only_and_as_it_is(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     async with running(settings_for(database_url)) as service:
         key, limited = service.keys["ingest"], await service.new_key(Scope.INGEST, sites=(SITE,))
@@ -276,27 +276,33 @@ async def test_a_key_is_taken_from_one_place_only_and_as_it_is(
             f"{name}={key}" for name in ("u", "p", "key", "token", "api_key", "access_token")
         ]
         foreign = Point("slipped in", full_second_ms(), 1.0, site=FOREIGN)
-        statuses = []
-        for door in STORING:
-            body = door.write([foreign])
-            for header in wrong:
-                statuses.append(await _status(service, head(door, "", len(body), header) + body))
-            for parameter in in_urls:
-                sign = "&" if "?" in door.path else "?"
-                asked = replace(door, path=f"{door.path}{sign}{parameter}")
-                statuses.append(await _status(service, head(asked, "", len(body)) + body))
-            # Of two the first counts: nobody gets more than by that one.
-            for first, second in (
-                (limited, key),
-                ("osc_unknown", key),
-                (service.keys["read"], key),
-            ):
-                more = f"Authorization: Bearer {second}", f"X-API-Key: {second}"
-                statuses.append(await _status(service, head(door, first, len(body), *more) + body))
+        sent = [
+            request
+            for door in STORING
+            for request in _with_keys_elsewhere(door, door.write([foreign]), wrong, in_urls)
+        ]
+        # Of two the first counts: nobody gets more than by that one.
+        for first in (limited, "osc_unknown", service.keys["read"]):
+            more = f"Authorization: Bearer {key}", f"X-API-Key: {key}"
+            for door in STORING:
+                body = door.write([foreign])
+                sent.append(head(door, first, len(body), *more) + body)
+        statuses = [await _status(service, one) for one in sent]
         await service.rated()
-    record_property("cells", len(statuses))
+    say("I-12, places of keys", cells=len(statuses))
     assert {status for status in statuses if status is None or status < 400} == set()
     assert await projects_of(database_url) == set()
+
+
+def _with_keys_elsewhere(
+    door: Door, body: bytes, headers: list[str], parameters: list[str]
+) -> Iterator[bytes]:
+    for header in headers:
+        yield head(door, "", len(body), header) + body
+    sign = "&" if "?" in door.path else "?"
+    for parameter in parameters:
+        asked = replace(door, path=f"{door.path}{sign}{parameter}")
+        yield head(asked, "", len(body)) + body
 
 
 def _basic(user_and_password: str) -> str:
@@ -310,12 +316,12 @@ async def _status(service: Service, sent: bytes) -> int | None:
 
 
 async def test_wrong_keys_are_refused_alike_whatever_is_wrong_with_them(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     """How long each takes is reported: an unknown and a revoked key are the same lookup."""
     async with running(settings_for(database_url)) as service:
         revoked = await revoked_key(service)
-        keys = {"unknown": fresh_key(), "revoked": revoked, "malformed": "x", "no ASCII": "ключ"}
+        keys = {"unknown": fresh_key(), "revoked": revoked, "malformed": "x", "not_ASCII": "ключ"}
         seconds: dict[str, list[float]] = {name: [] for name in keys}
         said = set()
         for _ in range(WRONG_KEY_ROUNDS):
@@ -324,7 +330,7 @@ async def test_wrong_keys_are_refused_alike_whatever_is_wrong_with_them(
                 reply = await push(service, DOORS[2], b"", key=key)
                 seconds[name].append(time.perf_counter() - start)
                 said.add((reply.status, reply.text, frozenset(reply.headers)))
-    for name, taken in seconds.items():
-        record_property(f"{name}, median ms", round(statistics.median(taken) * 1000, 3))
+    medians = {name: round(statistics.median(taken) * 1000, 2) for name, taken in seconds.items()}
+    say("I-12, wrong keys, median ms", **medians)
     assert len(said) == 1
     assert {status for status, _, _ in said} == {401}

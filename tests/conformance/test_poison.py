@@ -2,7 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,8 +10,8 @@ from tests.acceptance.conftest import Service, running, settings_for
 from tests.conformance.answers import full_second_ms
 from tests.conformance.doors import STORING, VCPU, Door, Point, Reply, push, written_faults
 from tests.conformance.faulty import Bad, bad_items, body_of, good_item
+from tests.conformance.figures import say
 
-Record = Callable[[str, object], None]
 POSITIONS = ("first", "middle", "last")
 # Each cell has a second of its own.
 SECONDS_BACK = 3600
@@ -78,7 +77,7 @@ def _faults(door: Door, bad: Bad, reply: Reply) -> list[str]:
 
 
 async def test_a_bad_item_at_any_place_of_a_batch_harms_only_itself(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     async with running(settings_for(database_url, log_level="ERROR")) as service:
         poisoning = Poisoning(service)
@@ -86,8 +85,7 @@ async def test_a_bad_item_at_any_place_of_a_batch_harms_only_itself(
         await service.rated()
         async with service.request("GET", "/stats", key="admin") as response:
             seen = await response.json()
-    record_property("cells", poisoning.counts["cells"])
-    record_property("good samples", len(poisoning.wanted))
+    say("I-9", cells=poisoning.counts["cells"], good_samples=len(poisoning.wanted))
     assert not poisoning.wrong, "\n".join(poisoning.wrong)
     assert await stored.samples(database_url) == poisoning.wanted
     assert seen["accepted_samples"] == {VCPU: len(poisoning.wanted)}

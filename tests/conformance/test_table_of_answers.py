@@ -5,7 +5,7 @@ what comes again is counted once.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
 from functools import partial
 from typing import Any
@@ -40,6 +40,7 @@ from tests.conformance.causes import (
 )
 from tests.conformance.disk import filled, small_disk, stop_for_want_of_room, until_gone
 from tests.conformance.doors import DOORS, STORING, Point, permanent_faults, push
+from tests.conformance.figures import say
 from tests.conformance.pressure import (
     go_through_half_sent_bodies,
     no_free_connection,
@@ -48,7 +49,6 @@ from tests.conformance.pressure import (
 from tests.conformance.stopping import SITUATIONS, Stopping
 from tests.conformance.wrongs import BOUNDS, CODES, wrongs
 
-Record = Callable[[str, object], None]
 # Nothing is rated, so nothing but pushes takes locks.
 QUIET: dict[str, Any] = {"endpoints_only": True, "log_level": "ERROR"}
 
@@ -61,7 +61,7 @@ def another_database(template: str) -> Iterator[str]:
 
 
 async def test_trouble_with_the_database_is_503_and_the_same_body_is_then_counted_once(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     settings = settings_for(database_url, database_connections_max=30, **QUIET)
     role = urlsplit(database_url).username or ""
@@ -71,19 +71,19 @@ async def test_trouble_with_the_database_is_503_and_the_same_body_is_then_counte
         cells = await matrix.cells_of([cause.name for cause in causes])
         for cause in causes:
             await matrix.go_through(cause, cells[cause.name])
-    matrix.check(record_property)
+    matrix.check()
     await check_stored(database_url, matrix)
 
 
 async def test_no_connection_no_room_and_no_time_are_503(
-    database_url: str, migrated_template: str, record_property: Record
+    database_url: str, migrated_template: str
 ) -> None:
     with another_database(migrated_template) as two, another_database(migrated_template) as three:
         matrices = await asyncio.gather(
             _without_connections(database_url), _with_slow_statements(two), _with_bodies(three)
         )
         for matrix in matrices:
-            matrix.check(record_property)
+            matrix.check()
             await check_stored(matrix.service.settings.database_url, matrix)
 
 
@@ -125,7 +125,8 @@ async def _with_bodies(url: str) -> Matrix:
 
 
 async def test_a_database_and_a_schema_that_are_not_there_yet_are_503(
-    database_url: str, empty_database_url: str, record_property: Record
+    database_url: str,
+    empty_database_url: str,
 ) -> None:
     cells = new_cells("never there", full_second_ms())
     await store_keys(database_url, [cell.key for cell in cells])
@@ -142,7 +143,7 @@ async def test_a_database_and_a_schema_that_are_not_there_yet_are_503(
         await store_keys(empty_database_url, [cell.key for cell in no_schema])
         for matrix, again in zip(matrices, (cells, no_schema), strict=True):
             await matrix.come_again(again)
-            matrix.check(record_property)
+            matrix.check()
     for matrix in matrices:
         await check_stored(matrix.service.settings.database_url, matrix)
 
@@ -158,7 +159,7 @@ async def _refused(service: Service, cells: list[Cell]) -> Matrix:
 
 
 async def test_a_service_that_stops_finishes_what_is_under_way_or_asks_to_come_again(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     settings = settings_for(database_url, database_connections_max=40, **QUIET)
     lock = AsyncExitStack()
@@ -181,11 +182,11 @@ async def test_a_service_that_stops_finishes_what_is_under_way_or_asks_to_come_a
     async with running(settings) as service:
         matrix.service = service
         await matrix.come_again(cells)
-    matrix.check(record_property)
+    matrix.check()
     await check_stored(database_url, matrix)
 
 
-async def test_a_full_disk_is_503(monkeypatch: pytest.MonkeyPatch, record_property: Record) -> None:
+async def test_a_full_disk_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
     with small_disk() as disk, ExitStack() as server:
         cluster = Cluster(timescaledb.make(), disk)
         url = _served_from(cluster, server, monkeypatch)
@@ -206,7 +207,7 @@ async def test_a_full_disk_is_503(monkeypatch: pytest.MonkeyPatch, record_proper
             server.close()
             server.enter_context(cluster.running())
             await matrix.come_again(log_cells)
-        matrix.check(record_property)
+        matrix.check()
         await check_stored(url, matrix)
 
 
@@ -223,7 +224,7 @@ def _served_from(cluster: Cluster, server: ExitStack, monkeypatch: pytest.Monkey
 
 
 async def test_what_is_wrong_for_good_is_refused_for_good_and_nothing_of_it_is_stored(
-    database_url: str, record_property: Record
+    database_url: str,
 ) -> None:
     count = 0
     found: list[str] = []
@@ -244,6 +245,6 @@ async def test_what_is_wrong_for_good_is_refused_for_good_and_nothing_of_it_is_s
             assert after.status == door.success, after.text
             if door.stores:
                 matrix.want(good)
-    record_property("cells", count)
+    say("I-8, wrong for good", cells=count, wrong=len(found))
     assert not found, "\n".join(found)
     await check_stored(database_url, matrix)

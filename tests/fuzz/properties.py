@@ -150,9 +150,13 @@ def lines_all_found(body: bytes, push: Push, precision: str) -> None:
             return
     rows = [row for line, one in enumerate(alone) for row in rows_of(one, after_line=line)]
     hold(rows == rows_of(push), "lines alone give other samples")
-    refused = [(line + 1, one.reason) for line, read in enumerate(alone) for one in read.rejected]
+    refused = [(line, one.reason) for line, read in enumerate(alone, 1) for one in read.rejected]
     together = [(int(one.where.removeprefix("line ")), one.reason) for one in push.rejected]
-    hold(refused == together, "lines alone are refused otherwise", refused, together)
+    hold(len(refused) == len(together), "lines alone are refused otherwise", refused, together)
+    for (line, reason), (place, told) in zip(refused, together, strict=True):
+        # Of many refused lines only the first are shown; the fault is told for each.
+        fault = told.removeprefix("unable to parse")
+        hold(line == place and reason.endswith(fault), "another fault", reason, told)
     texts: Counter[str] = sum((one.texts for one in alone), Counter())
     hold(texts == push.texts, "lines alone have other texts")
 

@@ -19,7 +19,7 @@ TRIES = 3
 # Below this a clock says more about itself.
 SECONDS_MIN = 0.004
 # Until an input takes long enough to be measured, it is made longer, up to so much.
-BYTES_MAX = 4 * 1024 * 1024
+BYTES_MAX = 1024 * 1024
 
 
 def repeated(before: bytes, part: bytes, after: bytes = b"") -> Callable[[int], bytes]:

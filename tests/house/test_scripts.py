@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from psycopg import connect
 
-from scripts import children, databases, demo_env, known, places, ports, roles
+from scripts import children, databases, demo_env, known, places, ports, roles, tools
+from scripts.apt import Apt
 from scripts.apt_sources import Archive, archives_of, stanzas
 from scripts.progress import StepError
 
@@ -98,6 +99,63 @@ Signed-By: /newer.gpg
     assert expected == stanzas(
         "deb-src", [Archive("mirror://plain/debian", "/older.gpg")], "trixie", Path("/newer.gpg")
     )
+
+
+class Offer(Apt):
+    """An apt that knows one version of every package."""
+
+    def __init__(self, version: str | None) -> None:
+        self.version = version
+
+    def candidate(self, package: str) -> str | None:
+        return self.version
+
+
+@pytest.mark.parametrize(
+    "offered, wanted, expected",
+    [
+        ("2.53.3+ds1-2", (3,), False),
+        ("3.5.3+ds1-6", (3,), True),
+        ("1:1.145.0+ds1-2", (1, 145), True),
+        ("1.79.5+ds1-2+b5", (1, 145), False),
+        ("1.6.7~rc0-1+b13", (), True),
+        (None, (), False),
+    ],
+)
+def test_a_package_must_be_new_enough(
+    offered: str | None, wanted: tuple[int, ...], *, expected: bool
+) -> None:
+    assert Offer(offered).has("any", wanted) == expected
+
+
+def test_a_program_of_the_system_is_taken_unless_a_version_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TOOLS_DIR", str(tmp_path / "tools"))
+    installed = tmp_path / "prometheus"
+    installed.touch(mode=0o755)
+    assert [installed, None] == [tools.find(name) for name in ("prometheus", "prometheus-3")]
+
+    unpacked = tools.TOOLS["prometheus-3"].place
+    unpacked.parent.mkdir(parents=True)
+    unpacked.touch()
+
+    assert unpacked.is_relative_to(tmp_path / "tools" / "prometheus-3")
+    assert tools.find("prometheus-3") == unpacked
+
+
+def test_where_no_program_can_be_unpacked_each_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("TOOLS_DIR", str(tmp_path))
+
+    tools.main()
+
+    said = capsys.readouterr().out
+    assert "This is no Debian" in said
+    assert [name for name in tools.TOOLS if f"a real {name} will fail" not in said] == []
 
 
 def test_demo_env_can_be_sourced_and_is_its_owners_only(tmp_path: Path) -> None:

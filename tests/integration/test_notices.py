@@ -167,6 +167,24 @@ async def test_each_owner_of_the_moment_gets_one_mail(pool: Pool) -> None:
     assert 2 == len({message_id for *_, message_id in mails})
 
 
+async def test_an_owner_whose_address_was_stored_in_two_spellings_gets_one_mail(
+    pool: Pool,
+) -> None:
+    """As it could be before spellings were compared."""
+    project_id = await open_account(pool, owners=["ada@lab.example"])
+    async with connection(pool) as conn:
+        await conn.execute(
+            "INSERT INTO project_owner (project_id, email) VALUES ($1, 'ADA@lab.example')",
+            project_id,
+        )
+    await grant(pool, project_id, 100)
+    await use(pool, project_id, 50)
+
+    await check(pool, PERCENTS)
+
+    assert ["ADA@lab.example"] == [recipient for recipient, *_ in await mails_of(pool, project_id)]
+
+
 async def test_a_project_without_owners_gets_its_notice(pool: Pool) -> None:
     project = await open_account(pool, owners=[])
     await grant(pool, project, 1000)

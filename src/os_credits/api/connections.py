@@ -20,6 +20,8 @@ from aiohttp.web_protocol import RequestHandler
 from os_credits.api.transient import TURNED_AWAY
 
 SWEEP_SECONDS = 1.0
+# What has no transport for so long is gone; younger, it may not have been given it yet.
+GONE_SECONDS = 2.0
 
 # Connections that wait, the longest first, and since when.
 _Waiting = dict[RequestHandler, float]
@@ -81,8 +83,11 @@ class Connections:
 
     def close_overdue(self) -> None:
         """Forget the connections that are gone, and close the strangers' that are overdue."""
+        gone = self._now() - GONE_SECONDS
         for waiting in (self._strangers, self._guests):
-            for protocol in [one for one in waiting if one.transport is None]:
+            for protocol in [
+                one for one, since in waiting.items() if one.transport is None and since < gone
+            ]:
                 del waiting[protocol]
         oldest = self._now() - self._head_timeout_seconds
         for protocol in [one for one, since in self._strangers.items() if since < oldest]:
@@ -97,9 +102,9 @@ class Connections:
         return False
 
     def _cut(self, waiting: _Waiting, protocol: RequestHandler) -> bool:
-        del waiting[protocol]
         if not isinstance(protocol.transport, asyncio.Transport):
-            return False
+            return False  # gone, or one of many that come at once and is not quite there yet
+        del waiting[protocol]
         protocol.transport.abort()
         self.cut_count += 1
         return True

@@ -16,18 +16,17 @@ from os_credits.api.context import Context, context_of
 from os_credits.api.logs import change_levels, current_levels
 from os_credits.api.metrics import Gauges
 from os_credits.api.names import Names, read_names
+from os_credits.api.readiness import WAIT_SECONDS, problem_of
 from os_credits.api.routes import Answer, Gate, Routes, plain_json
 from os_credits.api.transient import RETRY_AFTER_SECONDS
 from os_credits.domain.seal import Seal
 from os_credits.errors import Unavailable
-from os_credits.flows.start import check_revision
 from os_credits.rating.charge import units_of
-from os_credits.store import batches, seals, server, usage
+from os_credits.store import batches, seals, usage
 from os_credits.store.pool import connection
 
 STACK_FRAMES_MAX = 20
 TASKS_SHOWN_MAX = 500
-WAIT_SECONDS = 2.0
 
 routes = Routes("Debugging")
 log = structlog.stdlib.get_logger(__name__)
@@ -54,7 +53,7 @@ async def healthz(_request: web.Request) -> web.Response:
 )
 async def readyz(request: web.Request) -> web.Response:
     """Say whether the database answers, its schema fits and the clock runs."""
-    problem = await _problem(context_of(request))
+    problem = await problem_of(context_of(request))
     if problem is None:
         return web.json_response({"ready": True})
     return web.json_response(
@@ -62,19 +61,6 @@ async def readyz(request: web.Request) -> web.Response:
         status=503,
         headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
     )
-
-
-async def _problem(context: Context) -> str | None:
-    if context.start.problem is not None:
-        return context.start.problem
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            async with connection(context.pool, wait_seconds=WAIT_SECONDS) as conn:
-                check_revision(await server.read_revision(conn))
-    except (Unavailable, TimeoutError) as error:
-        return str(error) or "the database does not answer in time"
-    stopped = [job["name"] for job in context.clock.tasks() if not job["running"]]
-    return f"the clock does not run: {', '.join(stopped)}" if stopped else None
 
 
 @routes.add(

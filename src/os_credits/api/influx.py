@@ -12,6 +12,7 @@ from os_credits import __version__
 from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
 from os_credits.api.middleware import REQUEST_ID, answer
+from os_credits.api.readiness import problem_of
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.errors import TooLarge
 
@@ -100,7 +101,7 @@ def _is_influxdb_tool(request: web.Request) -> bool:
 )
 async def health(request: web.Request) -> web.Response:
     """Say whether pushes are taken, in the words of InfluxDB 2."""
-    waiting = context_of(request).start.problem is not None
+    waiting = await problem_of(context_of(request)) is not None
     report = Health(
         status="fail" if waiting else "pass",
         message="waiting for the database" if waiting else "ready for queries and writes",

@@ -82,11 +82,11 @@ class Columns:
         self.values.append(value)
         self.positions.append(position)
 
-    def add_text(self, metric: str) -> None:
-        """Count a field of this metric that holds text."""
+    def add_text(self, metric: str, count: int = 1) -> None:
+        """Count fields of this metric that hold text."""
         if metric not in self.texts:
             self._take_up_bytes(CHARACTER_BYTES_MAX * len(metric))
-        self.texts[metric] += 1
+        self.texts[metric] += count
 
     def reject(self, position: int, reason: str, sample_count: int = 1) -> None:
         """Note that the piece at `position` is refused, and why."""

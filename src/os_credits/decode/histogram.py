@@ -13,18 +13,15 @@ SCHEMA_EXPONENTIAL_MIN = -9
 SCHEMA_EXPONENTIAL_MAX = 52
 SCHEMA_CUSTOM_BUCKETS = -53
 
+NUMBERS_PER_SPAN = 4
+
 
 def part_count(histogram: Histogram) -> int:
-    """Count what has to be looked at."""
-    return (
-        len(histogram.negative_spans)
-        + len(histogram.negative_deltas)
-        + len(histogram.negative_counts)
-        + len(histogram.positive_spans)
-        + len(histogram.positive_deltas)
-        + len(histogram.positive_counts)
-        + len(histogram.custom_values)
-    )
+    """Count what has to be looked at; a span takes as long as several numbers."""
+    spans = len(histogram.negative_spans) + len(histogram.positive_spans)
+    deltas = len(histogram.negative_deltas) + len(histogram.positive_deltas)
+    counts = len(histogram.negative_counts) + len(histogram.positive_counts)
+    return NUMBERS_PER_SPAN * spans + deltas + counts + len(histogram.custom_values)
 
 
 def histogram_fault(histogram: Histogram) -> str | None:

@@ -37,7 +37,8 @@ POINT_BYTES_MAX = 1024 * 1024
 
 QUOTE = ord('"')
 
-# As much of a refused point as its sender is shown at most.
+# So many refused points of one body are shown to their sender, and so much of each.
+POINTS_SHOWN_MAX = 256
 POINT_BYTES_SHOWN_MAX = 512
 
 
@@ -71,7 +72,7 @@ class _PointReader:
         """Hand out what was read; only now are texts counted by the names of metrics."""
         for (series, fields), count in self._texts.items():
             for field in fields:
-                self.columns.texts[metric_of(series, field)] += count
+                self.columns.add_text(metric_of(series, field), count)
         return self.columns.push()
 
     def read(self, start: int, line: int) -> int:
@@ -103,16 +104,20 @@ class _PointReader:
 
     def _refuse(self, start: int, end: int, line: int, fault: str) -> None:
         """Refuse the point from `start` to `end` in InfluxDB's words, which its clients know."""
-        point = self._body[start : min(end, start + POINT_BYTES_SHOWN_MAX)].strip(b" \r\n")
-        shown = quoted(point, mark="'")
-        self.columns.reject(line, f"unable to parse {shown}: {fault}")
+        shown = ""
+        if len(self.columns.rejected) < POINTS_SHOWN_MAX:
+            point = self._body[start : min(end, start + POINT_BYTES_SHOWN_MAX)]
+            shown = " " + quoted(point.strip(b" \r\n"), mark="'")
+        self.columns.reject(line, f"unable to parse{shown}: {fault}")
 
     def _read_point(
         self, point: bytes, series: bytes, fields: bytes, written_time: bytes | None, line: int
     ) -> None:
         if not self._is_text and not _is_utf8(point):
             raise InvalidInput("not valid UTF-8")
-        if fault := self._series_fault(series):
+        if series not in self._series_faults:
+            self._series_faults[series] = series_fault(series)
+        if fault := self._series_faults[series]:
             raise InvalidInput(fault)
         written_time = (written_time or b"").removesuffix(b"\r").rstrip(b" ")
         time = time_ms(written_time, self._nanoseconds) if written_time else None
@@ -122,16 +127,11 @@ class _PointReader:
             raise InvalidInput('"time" cannot be the name of a field')
         numbers = {name: number(text) for name, text in written.items() if text[0] != QUOTE}
         if len(numbers) < len(written):
-            texts = tuple(name for name in written if name not in numbers)
+            texts = tuple([name for name in written if name not in numbers])
             self._texts[series, texts] += 1
         key_start = b"".join((KEY_MARK, series, b" "))
         for name, value in numbers.items():
             self.columns.add(key_start + name, time, value, line)
-
-    def _series_fault(self, series: bytes) -> str | None:
-        if series not in self._series_faults:
-            self._series_faults[series] = series_fault(series)
-        return self._series_faults[series]
 
 
 def _is_utf8(text: bytes) -> bool:

@@ -72,24 +72,32 @@ def _integer(written: bytes) -> int:
     if match is None or not match[3] or (match[1] and match[3] == b"u"):
         raise InvalidInput(f"invalid number {quoted(written)}")
     low, high = (INT64_MIN, INT64_MAX) if match[3] == b"i" else (0, UINT64_MAX)
-    if len(match[2]) > DIGITS_MAX or not low <= int(match[1] + match[2]) <= high:
+    value = int(match[1] + match[2][: DIGITS_MAX + 1])
+    if not low <= value <= high:
         raise InvalidInput(f"number {quoted(written)} out of range")
-    return int(match[1] + match[2])
+    return value
 
 
 def time_ms(written: bytes, nanoseconds: int) -> int:
     """Read a timestamp in units of `nanoseconds`, floored to the millisecond."""
+    if not (written.isdigit() and len(written) <= DIGITS_MAX):
+        written = _checked_timestamp(written)
+    return floored_ms(int(written), nanoseconds)
+
+
+def floored_ms(time: int, nanoseconds: int) -> int:
+    """Give a time in units of `nanoseconds` as milliseconds; all text doors floor alike."""
+    time_nanoseconds = time * nanoseconds
+    if abs(time_nanoseconds) > TIME_NANOSECONDS_MAX:
+        raise InvalidInput("timestamp out of range")
+    return time_nanoseconds // NANOSECONDS_PER_MILLISECOND
+
+
+def _checked_timestamp(written: bytes) -> bytes:
+    """Give an integer without needless zeros, so that no endless one is converted."""
     match = _INTEGER.fullmatch(written)
     if match is None or match[3]:
         raise InvalidInput(f"invalid timestamp {quoted(written)}")
     if len(match[2]) > DIGITS_MAX:
         raise InvalidInput("timestamp out of range")
-    return floored_ms(int(match[1] + match[2]), nanoseconds)
-
-
-def floored_ms(time: int, nanoseconds: int) -> int:
-    """Give a time in units of `nanoseconds` as milliseconds; all doors floor alike."""
-    time_nanoseconds = time * nanoseconds
-    if abs(time_nanoseconds) > TIME_NANOSECONDS_MAX:
-        raise InvalidInput("timestamp out of range")
-    return time_nanoseconds // NANOSECONDS_PER_MILLISECOND
+    return match[1] + match[2]

@@ -35,6 +35,10 @@ SAMPLE = np.dtype(
 _SEVERAL_SAMPLES = re.compile(rb"(?:\x12\x10\x09.{8}\x10.{6}){2,}", re.DOTALL)
 
 
+class NotPlain(Exception):
+    """Something only looked like samples: the series have to be parsed."""
+
+
 def plain_samples(series_end: bytes) -> tuple[bytes, bytes]:
     """Cut off the samples that stand in front, 18 bytes for each; also return what follows.
 
@@ -57,13 +61,13 @@ def plain_samples(series_end: bytes) -> tuple[bytes, bytes]:
 
 def read_plain_samples(
     samples: Sequence[bytes],
-) -> tuple[NDArray[np.int64], NDArray[np.float64]] | None:
-    """Read times and values, or None if one of `samples` is not quite of this form."""
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Read times and values; raises NotPlain if one of `samples` is not quite of this form."""
     rows = np.frombuffer(b"".join(samples), SAMPLE)
     time = rows["time"]
     usual = (rows["time_tag"] == TIME_TAG).all() and (time[:, -1] < MORE).all()
     if not usual or (time[:, :-1] < MORE).any():
-        return None
+        raise NotPlain
     shifts = np.arange(0, 7 * TIME_BYTES, 7, dtype=np.int64)
     times_ms = ((time & (MORE - 1)).astype(np.int64) << shifts).sum(axis=1, dtype=np.int64)
     return times_ms, rows["value"].astype(np.float64)
@@ -87,14 +91,13 @@ class PlainRows:
         if len(samples) > SAMPLE_BYTES:
             self._add_further(key, len(samples) // SAMPLE_BYTES, position)
 
-    def push(self) -> Push | None:
-        """Hand out the columns, or None if something only looked like a sample."""
+    def push(self) -> Push:
+        """Hand out the columns; raises NotPlain if something only looked like a sample."""
         push = self._columns.push()
         if self._rows:
             read = read_plain_samples(self._samples)
-            if read is None:
-                return None
-            push.times_ms[self._rows], push.values[self._rows] = read
+            rows = slice(None) if len(self._rows) == len(push) else self._rows
+            push.times_ms[rows], push.values[rows] = read
         return push
 
     def _add_further(self, key: bytes, count: int, position: int) -> None:

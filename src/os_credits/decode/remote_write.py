@@ -10,6 +10,7 @@ since what is in them is counted as written and then set aside.
 from __future__ import annotations
 
 from os_credits.decode.columns import PIECES_MAX
+from os_credits.decode.plain_samples import NotPlain
 from os_credits.decode.remote_write_keys import labels_of, labels_of_v1, labels_of_v2
 from os_credits.decode.remote_write_v1 import read_v1
 from os_credits.decode.remote_write_v2 import read_v2
@@ -23,12 +24,15 @@ def decode_v1(body: bytes, pieces_max: int = PIECES_MAX) -> Push:
 
     Raises TooLarge for more than `pieces_max` series, samples, histograms or exemplars.
     """
-    push = read_v1(body, pieces_max)
-    # Something only looked like a plain sample: then everything is parsed.
-    return read_v1(body, pieces_max, plain=False) if push is None else push
+    try:
+        return read_v1(body, pieces_max)
+    except NotPlain:
+        return read_v1(body, pieces_max, plain=False)
 
 
 def decode_v2(body: bytes, pieces_max: int = PIECES_MAX) -> Push:
     """Read an `io.prometheus.write.v2.Request`; raises TooLarge as `decode_v1` does."""
-    push = read_v2(body, pieces_max)
-    return read_v2(body, pieces_max, plain=False) if push is None else push
+    try:
+        return read_v2(body, pieces_max)
+    except NotPlain:
+        return read_v2(body, pieces_max, plain=False)

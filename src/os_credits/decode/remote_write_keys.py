@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from google.protobuf.message import DecodeError
 
@@ -56,17 +57,6 @@ def key_v1(labels: Sequence[bytes]) -> bytes:
     return b"".join([_LABEL_TAG + framed(label) for label in labels])
 
 
-def key_v2(framed_symbols: Sequence[bytes], references: Sequence[int]) -> bytes:
-    """Build the key of a 2.0 time series from its references to the symbol table."""
-    return KEY_MARK_V2 + b"".join(_looked_up(framed_symbols, references))
-
-
-def resolved(framed_symbols: Sequence[bytes], references: Sequence[int]) -> LabelPairs:
-    """Look up names and values in the symbol table."""
-    texts = [unframed(text) for text in _looked_up(framed_symbols, references)]
-    return list(zip(texts[::2], texts[1::2], strict=True))
-
-
 def labels_of_v1(key: bytes) -> Labels:
     """Read the labels of a 1.0 key, or say why they cannot be used."""
     try:
@@ -103,17 +93,41 @@ def _symbols(key: bytes) -> list[bytes]:
     return symbols
 
 
-def _looked_up(symbols: Sequence[bytes], references: Sequence[int]) -> list[bytes]:
-    if len(references) % 2:
-        raise InvalidLabels("odd number of references to the symbol table")
-    check_count(len(references) // 2)
-    try:
-        texts = list(map(symbols.__getitem__, references))
-    except IndexError:
-        raise InvalidLabels("reference out of the symbol table") from None
-    if sum(map(len, texts)) > LABELS_BYTES_MAX:
-        raise InvalidLabels(f"more than {LABELS_BYTES_MAX} bytes of labels")
-    return texts
+class SymbolTable:
+    """The texts that the references of a 2.0 body stand for."""
+
+    def __init__(self, symbols: Iterable[bytes]) -> None:
+        """Keep all symbols, each with its length in front."""
+        self._framed = [framed(symbol) for symbol in symbols]
+        self._longest = max(map(len, self._framed), default=0)
+
+    def __len__(self) -> int:
+        """Count the symbols."""
+        return len(self._framed)
+
+    def key_of(self, references: Sequence[int]) -> bytes:
+        """Build the key of a time series from its references."""
+        return KEY_MARK_V2 + b"".join(self._looked_up(references))
+
+    def pairs_of(self, references: Sequence[int]) -> LabelPairs:
+        """Look up names and values."""
+        texts = [unframed(text) for text in self._looked_up(references)]
+        return list(zip(texts[::2], texts[1::2], strict=True))
+
+    def _looked_up(self, references: Sequence[int]) -> Sequence[bytes]:
+        count = len(references)
+        if count % 2:
+            raise InvalidLabels("odd number of references to the symbol table")
+        check_count(count // 2)
+        if not count:
+            return ()
+        try:
+            texts: Sequence[bytes] = itemgetter(*references)(self._framed)
+        except IndexError:
+            raise InvalidLabels("reference out of the symbol table") from None
+        if count * self._longest > LABELS_BYTES_MAX and sum(map(len, texts)) > LABELS_BYTES_MAX:
+            raise InvalidLabels(f"more than {LABELS_BYTES_MAX} bytes of labels")
+        return texts
 
 
 def check_count(label_count: int) -> None:

@@ -8,13 +8,13 @@ from os_credits.decode.plain_samples import PlainRows, plain_samples
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_body import parsed_request, parsed_series
 from os_credits.decode.remote_write_keys import check_count, key_v1, label_block_end
-from os_credits.decode.series import add_series
+from os_credits.decode.series import SeriesReader
 from os_credits.domain.sample import Push
 from os_credits.errors import InvalidInput
 
 
-def read_v1(body: bytes, pieces_max: int, *, plain: bool = True) -> Push | None:
-    """Read all series, parsing only those that are unusual; None if `plain` must be False.
+def read_v1(body: bytes, pieces_max: int, *, plain: bool = True) -> Push:
+    """Read all series, parsing only those that are unusual (without `plain`, all of them).
 
     A body that is not empty, but holds nothing of 1.0, is refused: as 1.0, a 2.0 body reads so,
     and whatever it holds would be lost without a trace.
@@ -27,20 +27,21 @@ def read_v1(body: bytes, pieces_max: int, *, plain: bool = True) -> Push | None:
         raise InvalidInput("nothing of remote write 1.0 is in it; does Content-Type say 2.0?")
     columns = Columns("series", pieces_max)
     rows = PlainRows(columns)
+    reader = SeriesReader(columns)
     for position, series in enumerate(all_series, start=1):
         labels_end = label_block_end(series)
         samples, rest = plain_samples(series[labels_end:])
         if samples and not rest and plain:
             rows.add(series[:labels_end], samples, position)
         else:
-            _add_unusual(columns, position, series)
+            _add_unusual(reader, position, series)
     return rows.push()
 
 
-def _add_unusual(columns: Columns, position: int, series: bytes) -> None:
-    message = parsed_series(proto.TimeSeries, series, columns, position)
+def _add_unusual(reader: SeriesReader, position: int, series: bytes) -> None:
+    message = parsed_series(proto.TimeSeries, series, reader.columns, position)
     if message is not None:
-        add_series(columns, position, message, _key, _exemplar_labels)
+        reader.add(position, message, _key, _exemplar_labels)
 
 
 def _key(series: proto.TimeSeries) -> bytes:

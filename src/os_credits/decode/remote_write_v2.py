@@ -15,9 +15,9 @@ from os_credits.decode.label_set import LabelPairs
 from os_credits.decode.plain_samples import SAMPLE_BYTES, PlainRows, plain_samples
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_body import parsed, parsed_request, parsed_series
-from os_credits.decode.remote_write_keys import key_v2, labels_of_v2, resolved
-from os_credits.decode.series import PARTS_PER_PIECE, add_series
-from os_credits.decode.varint import MORE, framed
+from os_credits.decode.remote_write_keys import SymbolTable, labels_of_v2
+from os_credits.decode.series import SeriesReader
+from os_credits.decode.varint import MORE
 from os_credits.domain.sample import Push
 from os_credits.errors import InvalidInput, InvalidLabels
 
@@ -35,8 +35,8 @@ _CONTINUED = bytes(range(MORE, 256))
 _Usual = tuple[bytes, bytes]
 
 
-def read_v2(body: bytes, pieces_max: int, *, plain: bool = True) -> Push | None:
-    """Read all series, parsing only those that are unusual; None if `plain` must be False.
+def read_v2(body: bytes, pieces_max: int, *, plain: bool = True) -> Push:
+    """Read all series, parsing only those that are unusual (without `plain`, all of them).
 
     A body that is not empty, but holds nothing of 2.0, is refused, as by `read_v1`.
     """
@@ -55,12 +55,13 @@ class _Reader:
     """Reads series by one table of symbols."""
 
     def __init__(self, symbols: Iterable[bytes], columns: Columns) -> None:
-        self._framed_symbols = [framed(symbol) for symbol in symbols]
+        self._symbols = SymbolTable(symbols)
         self._columns = columns
         self._rows = PlainRows(columns)
+        self._series = SeriesReader(columns)
         self._known_ends = {b""}
 
-    def push(self, all_series: Sequence[bytes], *, plain: bool) -> Push | None:
+    def push(self, all_series: Sequence[bytes], *, plain: bool) -> Push:
         """Read all series, some thousands at a time."""
         for start in range(0, len(all_series), SERIES_AT_ONCE_MAX):
             part = all_series[start : start + SERIES_AT_ONCE_MAX]
@@ -94,7 +95,7 @@ class _Reader:
     def _add(self, part: Sequence[bytes], usual: Sequence[_Usual | None], before: int) -> None:
         references = parsed(proto.References, b"".join([one[0] for one in usual if one]))
         numbers = references.labels_refs[:]
-        self._columns.take_up(len(numbers) // 2 // PARTS_PER_PIECE)
+        self._series.take_up_parts(len(numbers) // 2)
         end = 0
         for position, (series, one) in enumerate(zip(part, usual, strict=True), start=before + 1):
             if one is None:
@@ -103,18 +104,18 @@ class _Reader:
             block, samples = one
             start, end = end, end + len(block.translate(None, _CONTINUED)) - REFERENCES_HEAD_BYTES
             try:
-                self._rows.add(key_v2(self._framed_symbols, numbers[start:end]), samples, position)
+                self._rows.add(self._symbols.key_of(numbers[start:end]), samples, position)
             except InvalidLabels as error:
                 self._columns.reject(position, error.message, len(samples) // SAMPLE_BYTES)
 
     def _add_unusual(self, position: int, series: bytes) -> None:
         message = parsed_series(proto.TimeSeriesV2, series, self._columns, position)
         if message is not None:
-            add_series(self._columns, position, message, self._key, self._exemplar_labels)
+            self._series.add(position, message, self._key, self._exemplar_labels)
 
     def _key(self, series: proto.TimeSeriesV2) -> bytes:
-        self._columns.take_up(len(series.labels_refs) // 2 // PARTS_PER_PIECE)
-        key = key_v2(self._framed_symbols, series.labels_refs[:])
+        self._series.take_up_parts(len(series.labels_refs) // 2)
+        key = self._symbols.key_of(series.labels_refs[:])
         is_described = self._check_metadata(series.metadata)
         if series.samples and series.histograms:
             raise InvalidInput("both samples and histograms")
@@ -129,10 +130,10 @@ class _Reader:
 
         Tells whether there is any.
         """
-        last_symbol = max(len(self._framed_symbols) - 1, 0)
+        last_symbol = max(len(self._symbols) - 1, 0)
         if max(metadata.help_ref, metadata.unit_ref) > last_symbol:
             raise InvalidLabels("reference out of the symbol table")
         return bool(metadata.type or metadata.help_ref or metadata.unit_ref)
 
     def _exemplar_labels(self, exemplar: proto.ExemplarV2) -> LabelPairs:
-        return resolved(self._framed_symbols, exemplar.labels_refs[:])
+        return self._symbols.pairs_of(exemplar.labels_refs[:])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from os_credits.decode.columns import Columns
 from os_credits.decode.histogram import histogram_fault, part_count
@@ -12,67 +12,77 @@ from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_keys import labels_of
 from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
 
-# A label or a bucket takes a microsecond to be looked at, but may come in 2 bytes: so many of one
-# piece count as one more piece.
-PARTS_PER_PIECE = 20
+# Labels and buckets: each takes a microsecond or two to be looked at, but may come in 2 bytes. An
+# honest body has some ten thousand.
+PARTS_IN_BODY_MAX = 2_000_000
 
 AnySeries = TypeVar("AnySeries", proto.TimeSeries, proto.TimeSeriesV2)
-AnyExemplar = TypeVar("AnyExemplar", proto.Exemplar, proto.ExemplarV2)
 
 
-def add_series(
-    columns: Columns,
-    position: int,
-    series: AnySeries,
-    key_of: Callable[[AnySeries], bytes],
-    pairs_of: Callable[[AnyExemplar], LabelPairs],
-) -> None:
-    """Take over the samples of one series; check, count and set aside all else.
+class SeriesReader:
+    """Takes over one parsed series after the other into the columns of one body."""
 
-    `key_of` raises InvalidInput for what harms the whole series, `pairs_of` for an exemplar.
-    Raises TooLarge if the body holds too many pieces.
-    """
-    columns.take_up(len(series.samples) + len(series.histograms) + len(series.exemplars))
-    try:
-        key = key_of(series)
-        if series.histograms or series.exemplars:
-            labels_of(key)
-    except TooLarge:
-        raise
-    except InvalidInput as error:
-        columns.reject(position, error.message, len(series.samples) + len(series.histograms))
-        return
-    _set_histograms_aside(columns, position, series.histograms)
-    _set_exemplars_aside(columns, position, series.exemplars, pairs_of)
-    for sample in series.samples:
-        columns.add(key, sample.timestamp, sample.value, position)
+    def __init__(self, columns: Columns) -> None:
+        """Start with nothing looked at."""
+        self.columns = columns
+        self._part_count = 0
 
+    def take_up_parts(self, part_count: int) -> None:
+        """Count labels or buckets before they are looked at; raises TooLarge for too many."""
+        self._part_count += part_count
+        if self._part_count > PARTS_IN_BODY_MAX:
+            raise TooLarge(f"more than {PARTS_IN_BODY_MAX} labels and buckets in one body")
 
-def _set_histograms_aside(
-    columns: Columns, position: int, histograms: Iterable[proto.Histogram]
-) -> None:
-    for histogram in histograms:
-        columns.take_up(part_count(histogram) // PARTS_PER_PIECE)
-        fault = histogram_fault(histogram)
-        if fault is None:
-            columns.histograms_written += 1
-        else:
-            columns.reject(position, fault)
+    def add(
+        self,
+        position: int,
+        series: AnySeries,
+        key_of: Callable[[AnySeries], bytes],
+        pairs_of: Callable[[Any], LabelPairs],
+    ) -> None:
+        """Take over the samples of one series; check, count and set aside all else.
 
-
-def _set_exemplars_aside(
-    columns: Columns,
-    position: int,
-    exemplars: Iterable[AnyExemplar],
-    pairs_of: Callable[[AnyExemplar], LabelPairs],
-) -> None:
-    """Check and count exemplars; a refused one is named, though no sample is lost with it."""
-    for exemplar in exemplars:
+        `key_of` raises InvalidInput for what harms the whole series, `pairs_of` for an exemplar.
+        Raises TooLarge if the body holds too much.
+        """
+        columns = self.columns
+        columns.take_up(len(series.samples) + len(series.histograms) + len(series.exemplars))
         try:
-            pairs = pairs_of(exemplar)
-            columns.take_up(len(pairs) // PARTS_PER_PIECE)
-            plain_labels(pairs)
-        except InvalidLabels as error:
-            columns.reject(position, f"exemplar: {error.message}", 0)
-        else:
-            columns.exemplars_written += 1
+            key = key_of(series)
+            if series.histograms or series.exemplars:
+                labels_of(key)
+        except TooLarge:
+            raise
+        except InvalidInput as error:
+            columns.reject(position, error.message, len(series.samples) + len(series.histograms))
+            return
+        self._set_histograms_aside(position, series.histograms)
+        self._set_exemplars_aside(position, series.exemplars, pairs_of)
+        for sample in series.samples:
+            columns.add(key, sample.timestamp, sample.value, position)
+
+    def _set_histograms_aside(self, position: int, histograms: Iterable[proto.Histogram]) -> None:
+        for histogram in histograms:
+            self.take_up_parts(part_count(histogram))
+            fault = histogram_fault(histogram)
+            if fault is None:
+                self.columns.histograms_written += 1
+            else:
+                self.columns.reject(position, fault)
+
+    def _set_exemplars_aside(
+        self,
+        position: int,
+        exemplars: Iterable[proto.Exemplar | proto.ExemplarV2],
+        pairs_of: Callable[[Any], LabelPairs],
+    ) -> None:
+        """Check and count exemplars; a refused one is named, though no sample is lost with it."""
+        for exemplar in exemplars:
+            try:
+                pairs = pairs_of(exemplar)
+                self.take_up_parts(len(pairs))
+                plain_labels(pairs)
+            except InvalidLabels as error:
+                self.columns.reject(position, f"exemplar: {error.message}", 0)
+            else:
+                self.columns.exemplars_written += 1

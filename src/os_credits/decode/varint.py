@@ -24,6 +24,8 @@ def varint(number: int) -> bytes:
 
 def read_varint(body: bytes, start: int, bytes_max: int = VARINT_BYTES_MAX) -> tuple[int, int]:
     """Read the number at `start`; also say where it ends."""
+    if start < len(body) and body[start] < MORE:  # as nearly all are
+        return body[start], start + 1
     number = 0
     for index, byte in enumerate(body[start : start + bytes_max]):
         number |= (byte & 0x7F) << (7 * index)

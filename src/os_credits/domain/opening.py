@@ -170,7 +170,7 @@ class OpeningProject(_Part):
     def _says_nothing_twice(self) -> Self:
         _each_once("grants with the id", (repr(one.id) for one in self.grants))
         _each_once("charges of the meter", (repr(one.meter) for one in self.charged))
-        _each_once("owners with the address", (repr(one.email) for one in self.owners))
+        _each_once("owners with the address", (repr(one.email.lower()) for one in self.owners))
         return self
 
 

@@ -13,21 +13,25 @@ import unicodedata
 # Invisible, but Persian, Indic scripts and emoji are written with them.
 _JOINERS = "\u200c\u200d"
 # Letters and symbols by their category, that nobody can see: fillers, and Braille without dots.
-_WITHOUT_INK = "\u115f\u1160\u2800\u3164\uffa0"
+_WITHOUT_INK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 _BEHIND_ASCII = re.compile("[\x7f-\U0010ffff]")
 
 
 def legible(text: str) -> str:
     r"""Show what is not printable as its escape (`\x1b`, `\n`, `\u202e`), all on one line.
 
-    Joiners stay where they are spelling.
+    Joiners stay where they are spelling; fillers, printable but without ink, are shown as well.
     """
-    if text.isprintable():
+    if text.isprintable() and _WITHOUT_INK.isdisjoint(text):
         return text
     return "".join(
-        sign if sign.isprintable() or is_spelling(text, place) else _escape(sign)
+        sign if _has_ink(sign) or is_spelling(text, place) else _escape(sign)
         for place, sign in enumerate(text)
     )
+
+
+def _has_ink(sign: str) -> bool:
+    return sign.isprintable() and sign not in _WITHOUT_INK
 
 
 def is_spelling(text: str, place: int) -> bool:

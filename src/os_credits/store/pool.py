@@ -94,6 +94,9 @@ async def connection(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Co
     with translated():
         try:
             yield lent
+        except asyncpg.ReadOnlySQLTransactionError:
+            lent.terminate()  # it leads to a standby by now: a new one leads to who took over
+            raise
         finally:
             await pool.release(lent)
 

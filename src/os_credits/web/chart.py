@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from os_credits.domain.period import to_ms
 from os_credits.domain.text import legible
+from os_credits.web.text import shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +34,7 @@ def chart_of(facts: PageFacts, view: HistoryView, percents: Sequence[Decimal]) -
         "starts": [_seconds(row.start) for row in view.steps],
         "ends": [_seconds(end) for end in ends],
         "until": _seconds(view.steps[-1].start + length) if view.steps else 0,
-        "labels": [legible(label) for label in view.labels],
+        "labels": [shortened(legible(label)) for label in view.labels],
         "used": [[str(part) for part in column] for column in _columns(view.steps)],
         "left": _texts(view.opening, *(row.left for row in view.steps)),
         "expected": _expected(view),

@@ -68,6 +68,7 @@ def set_up(app: web.Application, desk: Desk) -> None:
         minute=text.minute_text,
         breakable=text.breakable,
         isolated=text.isolated,
+        shortened=text.shortened,
     )
 
 

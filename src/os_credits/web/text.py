@@ -16,6 +16,7 @@ MINUS = "\u2212"
 # Wide enough for every amount that the database can hold.
 _WIDE = Context(prec=80)
 _WHOLE_FROM = 10
+NAME_LENGTH_MAX = 80
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -63,6 +64,11 @@ def _rounded(number: Decimal, digits: int) -> Decimal:
 
 def _grouped(number: Decimal) -> str:
     return f"{number:,f}".replace("-", MINUS)
+
+
+def shortened(name: str) -> str:
+    """Cut a name that would push others out of sight; its own page has all of it."""
+    return name if len(name) <= NAME_LENGTH_MAX else f"{name[: NAME_LENGTH_MAX - 1]}…"
 
 
 def isolated(name: str) -> Markup:

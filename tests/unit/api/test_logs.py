@@ -1,8 +1,10 @@
 """Log levels are changed by name; whatever could run code, open a file or name another is not."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
+from typing import Literal
 
 import pytest
 import structlog
@@ -10,6 +12,8 @@ from aiohttp.http_exceptions import BadHttpMessage
 
 from os_credits.api.logs import HANDLER_NAME, change_levels, configure_logs, current_levels
 from os_credits.errors import InvalidInput
+from tests.acceptance.sinks import in_console_log, in_json_log
+from tests.payloads import PAYLOADS
 
 NAME = "os_credits.test"
 
@@ -129,3 +133,37 @@ def test_what_a_broken_request_said_stays_out_of_the_log(logs: io.StringIO) -> N
 
     assert "Error handling request from peer: BadHttpMessage" in logs.getvalue()
     assert "osc_secret" not in logs.getvalue()
+
+
+def provoke(text: str) -> None:
+    """Log a text in every way in which one can come into a line."""
+    log = structlog.stdlib.get_logger(NAME)
+    log.warning(text)
+    log.warning("fixed", value=text, several=[text], named={text: 1}, error=ValueError(text))
+    logging.getLogger("library").warning("took %s", text)
+    for logger in (log, logging.getLogger("library")):
+        try:
+            raise ValueError(text)  # noqa: TRY301 - it is to be logged here
+        except ValueError:
+            logger.exception("failed")
+
+
+@pytest.mark.parametrize("text", PAYLOADS.values(), ids=PAYLOADS)
+def test_no_text_begins_a_line_or_steers_a_terminal(text: str) -> None:
+    assert in_console_log(logged_as("console", text)) == []
+    machine = logged_as("json", text)
+    assert in_json_log(machine) == []
+    events = [json.loads(line) for line in machine.splitlines()]
+    assert len(events) == 5
+    assert (events[0]["event"], events[1]["value"]) == (text, text)
+
+
+def logged_as(log_format: Literal["console", "json"], text: str) -> str:
+    configure_logs("WARNING", log_format)
+    root = logging.getLogger()
+    [ours] = [one for one in root.handlers if one.get_name() == HANDLER_NAME]
+    assert isinstance(ours, logging.StreamHandler)
+    written = io.StringIO()
+    ours.setStream(written)
+    provoke(text)
+    return written.getvalue()

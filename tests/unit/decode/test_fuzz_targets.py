@@ -1,6 +1,6 @@
 """What fuzzing checks holds for its seeds, and for some thousand bodies made from them by chance.
 
-`make fuzz` goes on from here, for as long as one likes; what it found once is in `FOUND`.
+`make fuzz` goes on from here, for as long as one likes.
 """
 
 import random
@@ -17,9 +17,6 @@ from tests.fuzz.targets import TARGETS
 
 DAMAGED_BODIES = 250
 NOTHING_AT_ALL = b""
-
-# A target, and a body that once broke one of its properties.
-FOUND: list[tuple[str, bytes]] = []
 
 
 @pytest.mark.parametrize("name", TARGETS)
@@ -40,11 +37,6 @@ def test_properties_hold_for_seeds_and_damaged_bodies(name: str, tmp_path: Path)
 
     assert findings.kinds == {}
     assert findings.executions == len(seeds) + 1 + DAMAGED_BODIES
-
-
-@pytest.mark.parametrize("name, body", FOUND)
-def test_what_fuzzing_once_found_stays_mended(name: str, body: bytes) -> None:
-    TARGETS[name].check(body)
 
 
 def test_a_sample_that_is_dropped_silently_is_noticed() -> None:

@@ -4,12 +4,14 @@ import base64
 import json
 import re
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from os_credits.decode import line_protocol
+from os_credits.decode.line_protocol import POINTS_SHOWN_MAX
 from os_credits.decode.line_series import metric_name
 from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
@@ -420,6 +422,16 @@ def test_a_refused_line_is_shown_as_influxdb_shows_it(body: str, shown: str) -> 
     [rejected] = decoded(body).rejected
 
     assert rejected.reason.startswith(f"unable to parse '{shown}': ")
+
+
+def test_of_many_refused_lines_only_the_first_are_shown() -> None:
+    body = "bad\n" * (POINTS_SHOWN_MAX + 9)
+    reasons = Counter(rejected.reason for rejected in decoded(body).rejected)
+
+    assert reasons == {
+        "unable to parse 'bad': missing fields": POINTS_SHOWN_MAX,
+        "unable to parse: missing fields": 9,
+    }
 
 
 # ---- fields that hold text

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from os_credits.decode import line_protocol, remote_write
-from os_credits.decode.columns import PIECES_MAX
+from os_credits.decode.columns import KEYS_BYTES_MAX, PIECES_MAX
 from os_credits.decode.line_protocol import POINT_BYTES_MAX
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_body import SERIES_BYTES_MAX
@@ -116,3 +116,11 @@ def test_too_many_bytes_of_labels_are_refused() -> None:
         request.timeseries.append(series_v2(1, 2, 3 + number, 3 + number))
     with pytest.raises(TooLarge):
         remote_write.decode_v2(request.SerializeToString())
+
+
+@pytest.mark.parametrize("value", [b"1", b'"x"'], ids=["numbers", "texts"])
+def test_a_long_name_of_many_fields_is_refused(value: bytes) -> None:
+    name = b"n" * (KEYS_BYTES_MAX // 1000)
+    fields = b",".join(b"%d=%s" % (number, value) for number in range(1000))
+    with pytest.raises(TooLarge, match="bytes of labels"):
+        line_protocol.decode(name + b" " + fields, "ns")

@@ -26,6 +26,7 @@ def test_a_shown_text_is_one_line_in_which_nothing_acts(text: str) -> None:
         ("a\u202eb\u2069", "a\\u202eb\\u2069"),
         ("a\ud800", "a\\ud800"),
         ("\U000e0041", "\\U000e0041"),
+        ("a\u3164\u2800", "a\\u3164\\u2800"),
         # Joiners are spelling within a word that is not ASCII, and a trap anywhere else.
         ("\u0645\u06cc\u200c\u062e\u0648", "\u0645\u06cc\u200c\u062e\u0648"),
         ("\U0001f468\u200d\U0001f467", "\U0001f468\u200d\U0001f467"),

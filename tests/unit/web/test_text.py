@@ -75,6 +75,11 @@ def test_a_name_is_isolated_escaped_and_legible() -> None:
     assert text.isolated("<b>\u202e&") == "<bdi>&lt;b&gt;\\u202e&amp;</bdi>"
 
 
+def test_a_long_name_is_cut_where_it_stands_among_others() -> None:
+    assert text.shortened("x" * 80) == "x" * 80
+    assert text.shortened("x" * 81) == "x" * 79 + "…"
+
+
 def test_templates_write_texts_legibly_and_leave_markup_alone() -> None:
     assert text.written("a\nb\u200b") == "a\\nb\\u200b"
     assert text.written(text.isolated("x")) == "<bdi>x</bdi>"
