@@ -77,9 +77,10 @@ async def test_a_connection_that_is_cut_amid_a_file_takes_no_later_one_with_it(
 ) -> None:
     """A new connection may get the number that the system knew the cut one by."""
     ask = head("/static/vendor/swagger-ui/swagger-ui-bundle.js", method="GET")
-    async with own_process(database_url, tmp_path, head_timeout_seconds=1) as (process, _):
+    async with own_process(database_url, tmp_path, head_timeout_seconds=1) as (process, _service):
         victim = Victim(process.port, "")
-        async with crowd(victim, 1, ask * 100) as [(reader, writer)]:
+        async with crowd(victim, 1, ask * 100) as [(_, writer)]:
+            assert isinstance(writer.transport, asyncio.Transport)
             writer.transport.pause_reading()
             while not writer.transport.is_closing():
                 writer.write(ask * 100)

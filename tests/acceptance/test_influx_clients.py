@@ -124,46 +124,35 @@ class TestV1:
             for gzip in (False, True)
         }
 
-    async def test_batches_shared_tags_and_odd_names_arrive_whole(self, service: Service) -> None:
+    async def test_batches_shared_tags_odd_names_and_every_kind_of_number_arrive_whole(
+        self, service: Service
+    ) -> None:
         at = an_hour_ago()
         points = [
             point(at + timedelta(milliseconds=number), number / 8, name)
-            for number in range(300)
+            for number in range(100)
             for name in NAMES
         ]
+        points += [point(at, 3, "whole"), point(at, True, "true")]
         for one in points:
             del one["tags"]["location_id"]
+        line = f"{VCPU},project_name=line,project_id=id/line value=7i {ms(at)}"
 
         def write() -> None:
             with v1_client(service, gzip=True) as client:
-                client.write_points(points, tags={"location_id": "site"}, batch_size=137)
-
-        await asyncio.to_thread(write)
-
-        assert await read_back(service) == {
-            (name, ms(at + timedelta(milliseconds=number))): number / 8
-            for number in range(300)
-            for name in NAMES
-        }
-        assert (await counts(service))["pushes"] == {"line_protocol": 9}
-
-    async def test_whole_numbers_truths_and_lines_are_taken(self, service: Service) -> None:
-        at = an_hour_ago()
-        whole, true = point(at, 3, "whole"), point(at, True, "true")
-        line = f"{VCPU},project_name=line,project_id=id/line,location_id=site value=7i {ms(at)}"
-
-        def write() -> None:
-            with v1_client(service) as client:
-                client.write_points([whole, true])
+                client.write_points(points, tags={"location_id": "site"}, batch_size=50)
                 client.write_points([line, line], time_precision="ms", protocol="line")
 
         await asyncio.to_thread(write)
 
-        assert await read_back(service) == {
-            ("whole", ms(at)): 3,
-            ("true", ms(at)): 1,
-            ("line", ms(at)): 7,
+        several = {
+            (name, ms(at + timedelta(milliseconds=number))): number / 8
+            for number in range(100)
+            for name in NAMES
         }
+        single = {("whole", ms(at)): 3, ("true", ms(at)): 1, ("line", ms(at)): 7}
+        assert await read_back(service) == several | single
+        assert (await counts(service))["pushes"] == {"line_protocol": 10}
 
     async def test_a_bad_point_harms_only_itself_and_is_named(self, service: Service) -> None:
         at = an_hour_ago()
@@ -249,12 +238,12 @@ class TestV2:
             with (
                 v2_client(service, enable_gzip=True) as client,
                 client.write_api(
-                    write_options=WriteOptions(batch_size=250, flush_interval=200),
+                    write_options=WriteOptions(batch_size=100, flush_interval=200),
                     success_callback=lambda _key, data: delivered.append(data),
                     error_callback=lambda _key, _data, error: failed.append(error),
                 ) as api,
             ):
-                for number in range(1000):
+                for number in range(300):
                     moment = at + timedelta(milliseconds=number)
                     for name in NAMES:
                         api.write(DATABASE, record=point(moment, number / 8, name))
@@ -264,7 +253,7 @@ class TestV2:
         assert failed == []
         assert await read_back(service) == {
             (name, ms(at + timedelta(milliseconds=number))): number / 8
-            for number in range(1000)
+            for number in range(300)
             for name in NAMES
         }
         assert (await counts(service))["duplicate_samples"] == 0

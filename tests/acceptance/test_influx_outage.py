@@ -55,11 +55,14 @@ class Feeding:
 
     def __init__(self, senders: Mapping[str, Fed]) -> None:
         self._senders = senders
+        self.is_over = False
         self.samples: dict[str, dict[stored.SamplePlace, float]] = {one: {} for one in senders}
 
     async def run(self) -> None:
-        """Feed until cancelled."""
+        """Feed until told to stop."""
         for tick in itertools.count():
+            if self.is_over:
+                return
             now_ns = time.time_ns()
             for project, sender in self._senders.items():
                 if project == SECONDS_ONLY and tick % 11:
@@ -117,8 +120,8 @@ async def test_nobody_loses_and_nothing_is_billed_twice_but_a_subscription_loses
         await asyncio.sleep(KILLED_SECONDS)
         await process.start()
         await asyncio.sleep(WELL_SECONDS)
-        feeder.cancel()
-        await asyncio.wait([feeder])
+        feeding.is_over = True
+        await feeder
         async with asyncio.timeout(DELIVERING_SECONDS_MAX):
             await asyncio.gather(*(sender.done() for sender in senders.values()))
         await asyncio.sleep(0.5)

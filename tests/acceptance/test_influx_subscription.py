@@ -40,9 +40,9 @@ credits_per_unit = "0.25"
 """
 PRICED = {VCPU: METERS[VCPU], JOBS: oracle.Meter("delta", prices=[(None, 0, Fraction(1, 4))])}
 PROJECTS = ("alpha", "with blank, comma = and \\ in it", "Ökologie 生態")
-# What InfluxDB's command line imports: 5,000 points go in one request.
+# What InfluxDB's command line imports.
 IMPORT = "# DDL\nCREATE DATABASE {database}\n\n# DML\n# CONTEXT-DATABASE: {database}\n"
-IMPORTED_LINES = 6000
+IMPORTED_LINES, CLIENT_LINES = 1000, 500
 
 
 def escaped(name: str) -> str:
@@ -125,7 +125,7 @@ def write_by_client(one: InfluxDB, points: Sequence[str]) -> None:
     """Write with InfluxDB's Python client, in batches."""
     client = InfluxDBClient(host=one.host, port=one.port, database=DATABASE, gzip=True)
     try:
-        client.write_points(points, batch_size=250, protocol="line")
+        client.write_points(points, batch_size=100, protocol="line")
     finally:
         client.close()
 
@@ -137,9 +137,9 @@ async def test_what_influxdb_is_sent_is_billed_exactly_and_a_replay_costs_nothin
     file = tmp_path / "meters.toml"
     file.write_text(BUILT_IN_METERS.read_text() + OWN_METER)
     start = (time.time_ns() // HOUR_NS - 3) * HOUR_NS
-    points = lines(5000, start, random.Random(167))
-    imported, by_client = points[:IMPORTED_LINES], points[IMPORTED_LINES : IMPORTED_LINES + 2000]
-    others = points[IMPORTED_LINES + 2000 :]
+    points = lines(1000, start, random.Random(167))
+    imported, others = points[:IMPORTED_LINES], points[IMPORTED_LINES + CLIENT_LINES :]
+    by_client = points[IMPORTED_LINES : IMPORTED_LINES + CLIENT_LINES]
     async with (
         running(settings_for(database_url, meter_file=file)) as service,
         influxdb(tmp_path) as one,
@@ -147,8 +147,8 @@ async def test_what_influxdb_is_sent_is_billed_exactly_and_a_replay_costs_nothin
         await one.subscribe(service.url, service.keys["ingest"])
         await write_by_command_line(one, imported, tmp_path)
         await asyncio.to_thread(write_by_client, one, by_client)
-        for begin in range(0, len(others), 500):
-            await one.write("\n".join(others[begin : begin + 500]))
+        for begin in range(0, len(others), 100):
+            await one.write("\n".join(others[begin : begin + 100]))
         await wait_until_rated(service, len(points))
         samples = await stored_by(one)
 
@@ -192,26 +192,26 @@ async def test_its_command_line_imports_straight_into_the_service(
     assert len(await stored.samples(service.settings.database_url)) == 7
 
 
-async def test_its_command_line_may_create_a_database_and_ask_nothing(service: Service) -> None:
+async def test_its_command_line_may_create_a_database_insert_a_point_and_ask_nothing(
+    service: Service,
+) -> None:
     key = service.keys["ingest"]
     for name in ("cloud", '"a b"', r'"a \"quoted\" name"'):
         created = await influx(service.url, "-execute", f"CREATE DATABASE {name}", key=key)
-        asked = await influx(service.url, "-execute", f"SELECT * FROM {name}", key=key)
 
         assert (created.status, created.output) == (0, "")
-        assert asked.status == 1
-        assert asked.output.startswith("ERR: only CREATE DATABASE is answered here")
+    asked = await influx(service.url, "-execute", "SELECT * FROM cloud", key=key)
 
+    assert asked.status == 1
+    assert asked.output.startswith("ERR: only CREATE DATABASE is answered here")
 
-async def test_its_command_line_inserts_a_point_at_the_time_of_receipt(service: Service) -> None:
     point, _, _ = vcpu_line(3).rpartition(" ")
     before = datetime.now(UTC)
-    said = await influx(
-        service.url, "-database", "x", "-execute", f"INSERT {point}", key=service.keys["ingest"]
-    )
+    said = await influx(service.url, "-database", "x", "-execute", f"INSERT {point}", key=key)
     await service.rated()
     ((place, value),) = (await stored.samples(service.settings.database_url)).items()
 
     assert (said.status, said.output) == (0, "")
     assert value == 3
+    # It sent no time, so it is the time of receipt.
     assert before.timestamp() * 1000 - 1 <= place[3] <= datetime.now(UTC).timestamp() * 1000

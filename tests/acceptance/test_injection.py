@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 from os_credits.cli import main
 from os_credits.domain.text import legible
+from os_credits.errors import Misconfigured
+from os_credits.flows.meters import read_meter_file
 from os_credits.notify.headers import one_line
 from tests import database
 from tests.acceptance import sinks
@@ -25,6 +27,8 @@ from tests.acceptance.hostile.service import make_scene
 from tests.acceptance.program import Program, program_on
 from tests.payloads import PAYLOADS
 
+# Two thousand requests and more before the first test, on machines that are shared.
+pytestmark = pytest.mark.timeout(300)
 # Payloads that act on a terminal or in rich's mark-up: for commands that show one name at a time.
 STEERING = ("rich", "angle", "log_line", "escape", "c1", "override", "isolates", "number")
 
@@ -217,6 +221,18 @@ def test_mails_have_one_recipient_and_the_headers_of_any_other(scene: Scene) -> 
     body = like.get_body(("plain",))
     assert body is not None
     assert one_line(PAYLOADS[HARMLESS]) in body.get_content()
+
+
+@pytest.mark.parametrize("name", ["metric", "unit", "description", "project_id", "identity"])
+def test_a_meter_file_holds_nothing_that_cannot_be_kept(tmp_path: Path, name: str) -> None:
+    fields = {"name": "m", "metric": "m", "kind": "gauge", "unit": "u", "project_id": "p"}
+    lines = [f'{key} = "{value}"' for key, value in fields.items() if key != name]
+    text = '["a\\u0000b"]' if name == "identity" else '"a\\u0000b"'
+    path = tmp_path / "meters.toml"
+    path.write_text("\n".join(["[[meter]]", *lines, f"{name} = {text}"]))
+
+    with pytest.raises(Misconfigured, match="NUL"):
+        read_meter_file(path)
 
 
 # --- Pages

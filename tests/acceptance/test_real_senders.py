@@ -101,7 +101,7 @@ async def test_real_senders_lose_nothing_and_nothing_is_billed_twice(
         await asyncio.sleep(AFTER_SECONDS)
         for sender in senders:
             sender.cloud.end()
-        figures = [await figures_of(sender, database_url) for sender in senders]
+        figures = await asyncio.gather(*(figures_of(one, database_url) for one in senders))
 
     for one in figures:
         print(one.line())  # noqa: T201 - `make senders` shows it

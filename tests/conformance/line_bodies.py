@@ -31,7 +31,7 @@ NANOSECONDS = {
 # What Python would read as numbers, and what looks like one.
 NO_NUMBERS = (
     *("1_0", "+1", "nan", "NaN", "inf", "-Infinity", "0x1", "--1", "1.5i", "-1u", "1e", "."),
-    *("-", "1ii", "i", "1e3i", "tRUE", "null", "'a'", "\u0661", "1\t", "1\v", "1\u2028"),
+    *("-", "-0u", "1ii", "i", "1e3i", "tRUE", "null", "'a'", "\u0661", "1\t", "1\v", "1\u2028"),
 )
 NO_TIMES = ("1.5", "1_0", "+1", "1e3", "now", "1i", "\u0661", "1 2", "0x1", "1\t", "-", "1,x=1")
 
@@ -97,7 +97,8 @@ class Body:
     def add_nothing(self) -> None:
         """Write a blank line or a comment."""
         text, _ = self.writer.name(IN_KEY)
-        self.add(self._spaced("" if self.writer.once_in(2) else f"#{text}\t{text} x=1 5"))
+        tab = "\t" if self.writer.once_in(2) else ""
+        self.add(self._spaced("" if self.writer.once_in(2) else f"#{text}{tab} x=1 5"))
 
     def time(self) -> int:
         """Choose a time, one of the outermost now and then."""
@@ -110,20 +111,21 @@ class Body:
         return f"{self.writer.spaces(0)}{text}{self.writer.spaces(0)}"
 
 
-def _with_field(make: Callable[[Body], str], words: str) -> Callable[[Body], None]:
+def _with_field(value: str | Callable[[Body], str], words: str) -> Callable[[Body], None]:
     """Make a fault of one field's value; strings of the same point may hold newlines."""
 
     def add(body: Body) -> None:
-        point = body.writer.point(f"bad={make(body)}")
+        point = body.writer.point(f"bad={value if isinstance(value, str) else value(body)}")
         body.add_bad(f"{point.series} {point.fields} 5", words)
 
     return add
 
 
-def _with_time(make: Callable[[Body], str], words: str) -> Callable[[Body], None]:
+def _with_time(time: str | Callable[[Body], str], words: str) -> Callable[[Body], None]:
     def add(body: Body) -> None:
         point = body.writer.point()
-        body.add_bad(f"{point.series} {point.fields} {make(body)}", words)
+        written = time if isinstance(time, str) else time(body)
+        body.add_bad(f"{point.series} {point.fields} {written}", words)
 
     return add
 
@@ -190,22 +192,24 @@ FAULTS: tuple[Callable[[Body], None], ...] = (
     _line("{m} {a}=1,{b}", "has no value"),
     _line('{m} {a}="x"{b}', "unexpected"),
     _line("{m},{a}={b}\\", "unexpected"),
-    _with_field(lambda body: body.writer.random.choice(NO_NUMBERS), "invalid number"),
+    *(_with_field(written, "invalid number") for written in NO_NUMBERS),
     _with_field(_beyond, "out of range"),
-    _with_field(lambda _: "1e309", "out of range"),
-    _with_time(lambda body: body.writer.random.choice(NO_TIMES), "invalid timestamp"),
+    _with_field("1e309", "out of range"),
+    *(_with_time(written, "invalid timestamp") for written in NO_TIMES),
     _with_time(_time_beyond, "timestamp out of range"),
     _not_utf8,
 )
 
 
 def write_body(seed: str, precision: str, line_count: int) -> Body:
-    """Write a body of so many points, faults, comments and blank lines."""
+    """Write a body of so many points (some of them twice), faults, comments and blank lines."""
     body = Body(LineWriter(seed), precision)
+    point = body.writer.point()
     for _ in range(line_count):
         chance = body.writer.random.random()
         if chance < 0.6:
-            body.add_point(body.writer.point(), None if chance < 0.1 else body.time())
+            point = point if body.writer.once_in(6) else body.writer.point()
+            body.add_point(point, None if chance < 0.1 else body.time())
         elif chance < 0.85:
             body.writer.random.choice(FAULTS)(body)
         else:

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tests.acceptance.conftest import Service
 from tests.conformance.answers import Cell, Matrix
 from tests.conformance.causes import blocked, owner, until_waiting
-from tests.conformance.doors import STORING, push
-from tests.conformance.raw import connected, head
+from tests.conformance.doors import DOORS, STORING, Reply, push
+from tests.conformance.raw import connected, head, request
 
 WAITING_SECONDS_MAX = 10
 
@@ -58,3 +58,22 @@ async def go_through_half_sent_bodies(matrix: Matrix, cells: list[Cell]) -> None
 
     await asyncio.gather(*map(half_send, cells))
     await matrix.come_again(cells)
+
+
+async def turned_away_at_once(service: Service, url: str) -> dict[str, Reply | None]:
+    """Let requests at work hold every connection; gives what the next one gets, by door.
+
+    Such an answer is given before anything was asked.
+    """
+    count = service.settings.connections_max
+    async with AsyncExitStack() as stack, blocked(url), owner(url, elsewhere=True) as observer:
+        for number in range(count):
+            connection = await stack.enter_async_context(connected(service.url))
+            await connection.send(request(STORING[0], f"osc_unknown_{number}", b""))
+        await until_waiting(observer, url, count)
+        replies = {}
+        for door in DOORS:
+            async with connected(service.url) as connection:
+                await connection.send(request(door, service.keys["ingest"], door.write([])))
+                replies[door.name] = await connection.reply()
+        return replies

@@ -85,8 +85,8 @@ class Stopping:
         self.outcomes[f"{cell.cause}: {outcome}"] += 1
         if reply is not None:
             self.matrix.note(cell, reply, fails=not taken)
-        elif cell.cause == UNDER_WAY:
-            self.matrix.wrong.append(f"{cell.door.name}: a push under way had no answer")
+        elif cell.cause in (UNDER_WAY, HALF_BODY):
+            self.matrix.wrong.append(f"{cell.door.name}, {cell.cause}: no answer")
         if taken and cell.door.stores:
             self.matrix.want(cell.point)
 

@@ -18,7 +18,7 @@ from tests.conformance.figures import say
 from tests.conformance.forged import FOREIGN, MB, SITE, Forged, forgeries, write
 from tests.conformance.raw import connected, head
 
-WRONG_KEY_ROUNDS = 40
+WRONG_KEY_ROUNDS = 25
 METHODS = ("GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "post")
 
 
@@ -191,6 +191,7 @@ def slips(door: Door) -> Iterator[Slip]:
     path, _, query = door.path.partition("?")
     for method in METHODS:
         yield Slip(door.path, method, ("X-HTTP-Method-Override: POST", "X-HTTP-Method: POST"))
+    yield Slip(door.path, "POST", ("X-HTTP-Method-Override: GET", "X-HTTP-Method: GET"))
     yield Slip(f"{path}?_method=POST&{query}", "GET")
     encoded = f"{path[:-1]}%{ord(path[-1]):02x}"
     for odd in (
@@ -218,7 +219,8 @@ async def test_no_path_method_or_header_passes_by_the_gate(
     database_url: str,
 ) -> None:
     async with running(settings_for(database_url)) as service:
-        holders = [one for one in await holders_of(service) if one.is_limited or not one.may_push]
+        chosen = ("limited 0", "limited 2", "read only", "unknown", "none")
+        holders = [one for one in await holders_of(service) if one.name in chosen]
         foreign = Point("slipped in", full_second_ms(), 1.0, site=FOREIGN)
         tried = [
             (holder, door, slip)
@@ -232,7 +234,7 @@ async def test_no_path_method_or_header_passes_by_the_gate(
     through = [
         (holder.name, door.name, slip, status)
         for (holder, door, slip), status in zip(tried, replies, strict=True)
-        if status is not None and 200 <= status < 400 and VCPU in (holder.meters or (VCPU,))
+        if status is not None and 200 <= status < 400
     ]
     say("I-12, paths, methods and headers", cells=len(tried), through=len(through))
     assert through == []

@@ -7,6 +7,7 @@ what comes again is counted once.
 import asyncio
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -39,12 +40,13 @@ from tests.conformance.causes import (
     until_waiting,
 )
 from tests.conformance.disk import filled, small_disk, stop_for_want_of_room, until_gone
-from tests.conformance.doors import DOORS, STORING, Point, permanent_faults, push
+from tests.conformance.doors import DOORS, STORING, Point, permanent_faults, push, transient_faults
 from tests.conformance.figures import say
 from tests.conformance.pressure import (
     go_through_half_sent_bodies,
     no_free_connection,
     no_room_for_bodies,
+    turned_away_at_once,
 )
 from tests.conformance.stopping import SITUATIONS, Stopping
 from tests.conformance.wrongs import BOUNDS, CODES, wrongs
@@ -85,6 +87,18 @@ async def test_no_connection_no_room_and_no_time_are_503(
         for matrix in matrices:
             matrix.check()
             await check_stored(matrix.service.settings.database_url, matrix)
+
+
+async def test_one_connection_too_many_is_503_before_anything_is_asked(database_url: str) -> None:
+    settings = settings_for(database_url, connections_max=5, **QUIET)
+    async with running(settings) as service:
+        # Our own connection is at nobody's turn: it makes room.
+        replies = await turned_away_at_once(service, database_url)
+    anyone = replace(DOORS[0], name="whoever it may be")
+    for reply in replies.values():
+        assert reply is not None
+        assert transient_faults(anyone, reply) == []
+    say("I-8, one connection too many", cells=len(replies), wrong=0)
 
 
 async def _without_connections(url: str) -> Matrix:

@@ -6,24 +6,17 @@ Each mutation takes a body, the mutation of plain bytes to use within, and a sou
 import gzip
 import json
 import random
-import struct
 from collections.abc import Callable
 from typing import Any
 
 from os_credits.decode import snappy
-from os_credits.decode.varint import framed, read_varint, varint
 from os_credits.errors import InvalidInput
+from tests.fuzz.message_mutation import Mutate, protobuf
 
-Mutate = Callable[[bytes], bytes]
 Mutation = Callable[[bytes, Mutate, random.Random], bytes]
-Field = tuple[int, bytes]
 
 BYTES_MAX = 64 * 1024
 UNPACKED_BYTES_MAX = 4 * 1024 * 1024
-DEPTH_MAX = 4
-NUMBERS = (0, 1, 127, 128, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**63, 2**64 - 1)
-FLOATS = (0.0, -0.0, 1e308, 5e-324, float("inf"), float("-inf"), float("nan"), -1.0)
-STALE = struct.pack("<Q", 0x7FF0000000000002)
 
 LINE_PIECES = [
     *(bytes([byte]) for byte in b',= \\"\n\r#\0\t\x1f\x7f+-.eEiu_'),
@@ -73,6 +66,7 @@ JSON_PIECES = [
     ),
     *(b'"metrics"', b"{}", b"[]", b"[[[[", b"\xff", b"\xef\xbb\xbf", b"Infinity", b"1_0"),
 ]
+JSON_DEPTH_MAX = 4
 JSON_VALUES: list[Any] = [
     *(
         None,
@@ -125,11 +119,6 @@ def plain(body: bytes, mutate: Mutate, chance: random.Random) -> bytes:
     return mutate(body)
 
 
-def protobuf(body: bytes, mutate: Mutate, chance: random.Random) -> bytes:
-    """Damage one field of a message, at any depth, so that the frames round it still fit."""
-    return _message(body, mutate, chance, DEPTH_MAX) if chance.random() < 0.8 else mutate(body)
-
-
 def packed(body: bytes, mutate: Mutate, chance: random.Random) -> bytes:
     """Damage what a snappy block holds, and pack it again; sometimes the block itself."""
     head, block = body[:1], body[1:]
@@ -164,7 +153,7 @@ def json_text(body: bytes, mutate: Mutate, chance: random.Random) -> bytes:
         return _spliced(body, mutate, chance, JSON_PIECES)
     try:
         document = json.loads(body)
-        return json.dumps(_node(document, chance, DEPTH_MAX)).encode("utf-8", "surrogatepass")
+        return json.dumps(_node(document, chance, JSON_DEPTH_MAX)).encode("utf-8", "surrogatepass")
     except (ValueError, RecursionError):
         return mutate(body)
 
@@ -198,64 +187,3 @@ def _node(node: Any, chance: random.Random, depth: int) -> Any:
             return [*node, node[place]]
         return [*node[:place], _node(node[place], chance, depth - 1), *node[place + 1 :]]
     return chance.choice(JSON_VALUES)
-
-
-def _message(body: bytes, mutate: Mutate, chance: random.Random, depth: int) -> bytes:
-    fields = _fields(body)
-    if not fields:
-        return mutate(body)
-    place = chance.randrange(len(fields))
-    tag, payload = fields[place]
-    match chance.randrange(8):
-        case 0:
-            fields.insert(chance.randrange(len(fields) + 1), fields[place])
-        case 1:
-            del fields[place]
-        case 2:
-            other = chance.randrange(len(fields))
-            fields[place], fields[other] = fields[other], fields[place]
-        case 3:
-            fields[place] = (chance.randrange(1, 20) << 3 | tag & 7, payload)
-        case _:
-            fields[place] = (tag, _payload(tag & 7, payload, mutate, chance, depth))
-    return b"".join(_written(field) for field in fields)
-
-
-def _payload(kind: int, payload: bytes, mutate: Mutate, chance: random.Random, depth: int) -> bytes:
-    if kind == 0:
-        return varint(chance.choice((*NUMBERS, chance.getrandbits(42))))
-    if kind == 1:
-        return chance.choice((STALE, struct.pack("<d", chance.choice(FLOATS)), chance.randbytes(8)))
-    if kind == 2:
-        return _message(payload, mutate, chance, depth - 1) if depth else mutate(payload)
-    return chance.randbytes(4)
-
-
-def _fields(body: bytes) -> list[Field]:
-    """Cut a message into its fields, as far as it is one."""
-    fields: list[Field] = []
-    start = 0
-    try:
-        while start < len(body):
-            tag, start = read_varint(body, start)
-            kind = tag & 7
-            end = start
-            if kind == 0:
-                _, end = read_varint(body, start)
-            elif kind == 2:
-                length, start = read_varint(body, start)
-                end = start + length
-            else:
-                end = start + {1: 8, 5: 4}[kind]
-            if end > len(body):
-                break
-            fields.append((tag, body[start:end]))
-            start = end
-    except (InvalidInput, KeyError):
-        pass  # what follows is no field
-    return fields
-
-
-def _written(field: Field) -> bytes:
-    tag, payload = field
-    return varint(tag) + (framed(payload) if tag & 7 == 2 else payload)

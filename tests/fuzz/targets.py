@@ -10,6 +10,7 @@ from os_credits.decode.line_value import NANOSECONDS_PER_UNIT
 from os_credits.domain.sample import Labels
 from os_credits.errors import InvalidInput
 from tests.fuzz import mutations, seeds
+from tests.fuzz.message_mutation import protobuf
 from tests.fuzz.properties import (
     check_key,
     hold,
@@ -116,8 +117,8 @@ def _keys(body: bytes) -> None:
 
 
 TARGETS = {
-    "remote_write_1": Target(_remote_write_1, mutations.protobuf, seeds.remote_write_1),
-    "remote_write_2": Target(_remote_write_2, mutations.protobuf, seeds.remote_write_2),
+    "remote_write_1": Target(_remote_write_1, protobuf, seeds.remote_write_1),
+    "remote_write_2": Target(_remote_write_2, protobuf, seeds.remote_write_2),
     "remote_write_packed": Target(_packed, mutations.packed, seeds.packed),
     "snappy": Target(_snappy, mutations.plain, lambda: [one[1:] for one in seeds.packed()]),
     "gzip": Target(_gzip, mutations.gzipped, seeds.gzipped),

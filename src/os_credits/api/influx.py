@@ -66,7 +66,7 @@ def influx_headers(request: web.Request) -> dict[str, str]:
     gate=Gate.OPEN,
     summary="Is the service there?",
     answers={
-        200: Answer("Pong", media_type="text/plain"),
+        200: Answer("Pong", media_type="text/plain", also=("application/json",)),
         204: Answer("The same for InfluxDB's own tools"),
     },
 )
@@ -115,7 +115,11 @@ async def health(request: web.Request) -> web.Response:
     gate=Gate.INGEST,
     summary="InfluxDB 1.x queries: CREATE DATABASE only",
     raw_body=("application/x-www-form-urlencoded",),
-    answers={200: Answer("Taken note of; no database is made"), 400: Answer("Any other query")},
+    answers={
+        200: Answer("Taken note of; no database is made"),
+        400: Answer("Any other query"),
+        413: Answer("The query is larger than the limits allow"),
+    },
 )
 async def query(request: web.Request) -> web.Response:
     """Answer the CREATE DATABASE that Telegraf sends at its start; nothing is ever executed.

@@ -28,16 +28,22 @@ def remote_write_version(content_type: str) -> RemoteWriteVersion:
     media_type, *parameters = (part.strip() for part in content_type.split(";"))
     if media_type.lower() not in ("", MEDIA_TYPE):
         raise UnsupportedMedia(f"send {MEDIA_TYPE}", where="Content-Type")
-    version = RemoteWriteVersion.V1
-    for parameter in parameters:
-        name, _, value = parameter.partition("=")
-        if name.strip().lower() == "proto":
-            try:
-                version = RemoteWriteVersion(value.strip().strip('"'))
-            except ValueError:
-                known = " or ".join(RemoteWriteVersion)
-                raise UnsupportedMedia(f"proto must be {known}", where="Content-Type") from None
-    return version
+    named = [one for one in map(_named, parameters) if one is not None]
+    if len(set(named)) > 1:
+        raise UnsupportedMedia("proto is given twice", where="Content-Type")
+    return named[0] if named else RemoteWriteVersion.V1
+
+
+def _named(parameter: str) -> RemoteWriteVersion | None:
+    """Read a parameter of a `Content-Type`; only `proto` says something."""
+    name, _, value = parameter.partition("=")
+    if name.strip().lower() != "proto":
+        return None
+    try:
+        return RemoteWriteVersion(value.strip().strip('"'))
+    except ValueError:
+        known = " or ".join(RemoteWriteVersion)
+        raise UnsupportedMedia(f"proto must be {known}", where="Content-Type") from None
 
 
 def check_snappy(content_encoding: str) -> None:

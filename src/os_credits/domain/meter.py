@@ -99,12 +99,20 @@ class MeterDefinition(BaseModel):
     def _makes_sense(self) -> Self:
         if self.project_id is None and self.project_name is None:
             raise ValueError("name a label for project_id, project_name or both")
+        if any("\0" in text for text in self._texts()):
+            raise ValueError("the character NUL cannot be kept")
         digits = str(self.steps_per_unit)
         if self.steps_per_unit < 1 or digits.strip("0") != "1" or len(digits) > STEPS_DIGITS_MAX:
             raise ValueError("steps_per_unit must be a power of ten from 1 to 10^9")
         if self.value is MeterValue.ONE and self.kind is not MeterKind.GAUGE:
             raise ValueError('value = "one" (presence) fits gauges only')
         return self
+
+    def _texts(self) -> list[str]:
+        roles = (self.project_id, self.project_name, self.domain, self.site, self.resource)
+        allowed = [value for values in self.match.values() for value in values]
+        labels = [*filter(None, (*roles, self.flavor)), *self.identity, *self.match, *allowed]
+        return [self.metric, self.unit, self.description, *labels]
 
     @property
     def quantity_per_unit(self) -> int:

@@ -6,6 +6,7 @@ them; only a label set that this copy sees for the first time costs work in the 
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownLabelSet
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 FAR_FUTURE_MS = 2**62
 # How many label sets are looked for, or stored, before others get a turn.
 STORED_AT_ONCE_MAX = 1000
+# How many pushes store new ones at once: others find a connection to the database meanwhile.
+STORING_PUSHES_MAX = 2
 # A label set as it is stored: the meter version's id, and the digest of the labels.
 StoredAs = tuple[int, bytes]
 # How often label sets are read anew because the meters changed meanwhile.
@@ -56,6 +59,7 @@ class Registry:
             count_max=limits.label_sets_cached_max, bytes_max=limits.label_set_bytes_cached_max
         )
         self._versions: dict[str, list[MeterVersion]] | None = None
+        self._storing = asyncio.Semaphore(STORING_PUSHES_MAX)
         self.mark = ""
 
     def __len__(self) -> int:
@@ -181,7 +185,8 @@ class Registry:
         ids |= dict.fromkeys(list(new)[granted:], OVER_ALLOWANCE)
         try:
             for part in slices(len(to_store), STORED_AT_ONCE_MAX):
-                ids |= await _store(pool, to_store[part])
+                async with self._storing:
+                    ids |= await _store(pool, to_store[part])
         except BaseException:
             self._allowance.give_back(access.key_id, granted)
             raise

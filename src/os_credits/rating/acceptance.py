@@ -62,8 +62,8 @@ class Judgement:
     """The accepted samples in columns, and what became of the others.
 
     `refused_count` counts samples, even those that several meters refuse, once; `refused` says
-    what each meter had against them. `unstored` counts samples that would be accepted, were their label sets stored: then the
-    whole push has to be judged again.
+    what each meter had against them. `unstored` counts samples that would be accepted, were
+    their label sets stored: then the whole push has to be judged again.
     """
 
     label_set_ids: NDArray[np.int64]

@@ -1,5 +1,6 @@
 """Where payloads stand: in a meter file, and in every label of the samples that are handed in."""
 
+import json
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,3 +114,11 @@ def series_of(series: Iterable[Iterable[tuple[bytes, bytes]]]) -> bytes:
         )
         request.timeseries.append(one.SerializeToString())
     return snappy.compress(request.SerializeToString())
+
+
+def metrics_of(body: bytes) -> bytes:
+    """Write Telegraf's JSON with one text as name, tags, fields and times, most of them wrong."""
+    text = body.decode("utf-8", "surrogateescape")
+    good = {"name": text, "tags": {"x": "y"}, "fields": {"value": 1}, "timestamp": 1}
+    changes = ({"tags": {text: text}}, {"fields": {text: text}}, {"timestamp": text}, {text: text})
+    return json.dumps({"metrics": [good, *(good | change for change in changes)]}).encode()

@@ -6,7 +6,7 @@ from urllib.parse import quote, urlsplit
 
 from os_credits.domain.access import Scope
 from tests.acceptance.conftest import Service
-from tests.acceptance.hostile.fields import GATHERING, one_sample_of, series_of
+from tests.acceptance.hostile.fields import GATHERING, metrics_of, one_sample_of, series_of
 from tests.acceptance.hostile.scene import Scene, ask
 from tests.acceptance.senders import V1
 from tests.payloads import PAYLOADS, REFUSED
@@ -32,6 +32,8 @@ async def hand_in_wrongly(scene: Scene, service: Service) -> None:
             ("/api/v1/write", one_site, V1, one_sample_of(kind)),
             ("/write", "ingest", {}, b"\n".join(lines)),
             ("/api/v2/write", "ingest", {}, b"\n".join(lines)),
+            ("/telegraf", "ingest", {}, metrics_of(body)),
+            ("/telegraf", "ingest", {}, b'{"metrics": [{"name": "%b' % body),
         ):
             await _refuse(scene, service, kind, path, key=key, headers=headers, data=data)
         await _raw(scene, service, kind, body)
