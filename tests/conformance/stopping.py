@@ -83,12 +83,14 @@ class Stopping:
         else:
             outcome = "come again"
         self.outcomes[f"{cell.cause}: {outcome}"] += 1
-        if reply is not None:
-            self.matrix.note(cell, reply, fails=not taken)
-        elif cell.cause in (UNDER_WAY, HALF_BODY):
-            self.matrix.wrong.append(f"{cell.door.name}, {cell.cause}: no answer")
         if taken and cell.door.stores:
             self.matrix.want(cell.point)
+        if reply is not None:
+            self.matrix.note(cell, reply, fails=not taken)
+            return
+        self.matrix.cells[cell.door.name] += 1
+        if cell.cause in (UNDER_WAY, HALF_BODY):
+            self.matrix.wrong.append(f"{cell.door.name}, {cell.cause}: no answer")
 
     async def _reply(self, cell: Cell) -> Reply | None:
         if cell.cause == TOO_LATE:

@@ -24,6 +24,48 @@ from tests.conformance.remote_write_door import (
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+Pairs = list[tuple[bytes, bytes]]
+UNUSABLE: list[tuple[Callable[[Pairs], Pairs], str]] = [
+    (lambda pairs: pairs[1:], 'no metric name (label "__name__")'),
+    (lambda _: [], 'no metric name (label "__name__")'),
+    (lambda pairs: [(b"__name__", b""), *pairs[1:]], 'label "__name__" has an empty value'),
+    (lambda pairs: [*pairs, (b"x", b"")], 'label "x" has an empty value'),
+    (lambda pairs: [*pairs, (b"", b"x")], "empty label name"),
+    (lambda pairs: [*pairs, (b"x", b"1"), (b"x", b"1")], 'duplicate label "x"'),
+    (lambda pairs: [(b"x", b"1"), *pairs, (b"x", b"2")], 'duplicate label "x"'),
+    (lambda pairs: [*pairs, pairs[0]], 'duplicate label "__name__"'),
+    (lambda pairs: [*pairs, (b"x", b"\xff")], 'label text "\\xff" is not valid UTF-8'),
+    (lambda pairs: [*pairs, (b"\xc3(", b"x")], 'label text "\\xc3(" is not valid UTF-8'),
+    (lambda pairs: [*pairs, (b"x", b"\xed\xa0\x80")], "is not valid UTF-8"),
+    (lambda pairs: [*pairs, (b"x", b"a\0b")], "NUL character in label text"),
+]
+ANY_TEXTS = [
+    *(
+        "job.name",
+        "job name",
+        "0",
+        "a\nb\n",
+        "\t",
+        "\x7f",
+        'x"y\\z',
+        "{}",
+        "𝜆🚀",
+        "\u202e",
+        "a" * 1000,
+    ),
+    *("__reserved__", "é", "e\N{COMBINING ACUTE ACCENT}", "<b>", "'; DROP TABLE sample; --"),
+]
+WRONG_REFERENCES: list[tuple[Callable[[list[int]], list[int]], str]] = [
+    (lambda refs: refs[:-1], "odd number of references to the symbol table"),
+    (lambda refs: [*refs, 1], "odd number of references to the symbol table"),
+    (lambda refs: [*refs, 1, 10**4], "reference out of the symbol table"),
+    (lambda refs: [10**4, 1, *refs], "reference out of the symbol table"),
+    (lambda refs: [*refs, 1, 2**32 - 1], "reference out of the symbol table"),
+    (lambda refs: [*refs, 0, 1], "empty label name"),
+    (lambda refs: [*refs, 1, 0], "has an empty value"),
+    (lambda _: [], "no metric name"),
+    (lambda refs: refs * 300, "more than 1000 labels"),
+]
 REPLICA_LABELS = ("replica", "prometheus_replica", "__replica__")
 
 
@@ -43,39 +85,20 @@ async def series_and_label_sets(service: Service, project: str) -> tuple[int, in
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "change, reason",
-    [
-        (lambda pairs: pairs[1:], 'no metric name (label "__name__")'),
-        (lambda _: [], 'no metric name (label "__name__")'),
-        (lambda pairs: [(b"__name__", b""), *pairs[1:]], 'label "__name__" has an empty value'),
-        (lambda pairs: [*pairs, (b"x", b"")], 'label "x" has an empty value'),
-        (lambda pairs: [*pairs, (b"", b"x")], "empty label name"),
-        (lambda pairs: [*pairs, (b"x", b"1"), (b"x", b"1")], 'duplicate label "x"'),
-        (lambda pairs: [(b"x", b"1"), *pairs, (b"x", b"2")], 'duplicate label "x"'),
-        (lambda pairs: [*pairs, pairs[0]], 'duplicate label "__name__"'),
-        (lambda pairs: [*pairs, (b"x", b"\xff")], 'label text "\\xff" is not valid UTF-8'),
-        (lambda pairs: [*pairs, (b"\xc3(", b"x")], 'label text "\\xc3(" is not valid UTF-8'),
-        (lambda pairs: [*pairs, (b"x", b"\xed\xa0\x80")], "is not valid UTF-8"),
-        (lambda pairs: [*pairs, (b"x", b"a\0b")], "NUL character in label text"),
-    ],
-)
-async def test_p12_unusable_labels_cost_their_own_series_only(
-    shared: Service,
-    door: Door,
-    change: Callable[[list[tuple[bytes, bytes]]], list[tuple[bytes, bytes]]],
-    reason: str,
-) -> None:
-    at = now_ms()
-    good, bad = f"p12 {door.name} {reason} {at}", f"p12 bad {door.name} {reason} {at}"
+async def test_p12_unusable_labels_cost_their_own_series_only(shared: Service, door: Door) -> None:
+    at, good, bad = now_ms(), f"p12 {door.name}", f"p12 bad {door.name}"
     samples = [wire.sample(at, 1.0), wire.sample(at + 1, 2.0)]
-    wrong = Series(change(list(series(bad).pairs)), samples)
-    sent = (series(good, (at, 1.0)), wrong, series(good, (at + 1, 2.0)))
-    message = check_refused(await send(shared, door, *sent), door, 2)
+    expected: dict[tuple[str, int], float] = {}
+    for number, (change, reason) in enumerate(UNUSABLE):
+        wrong = Series(change(list(series(bad).pairs)), samples)
+        first, second = at - 2 * number, at - 2 * number - 1
+        sent = (series(good, (first, 1.0)), wrong, series(good, (second, 2.0)))
+        message = check_refused(await send(shared, door, *sent), door, 2)
+        assert message.startswith("refused 2: series 2: ")
+        assert reason in message
+        expected |= {(good, first): 1.0, (good, second): 2.0}
 
-    assert message.startswith("refused 2: series 2: ")
-    assert reason in message
-    assert await read_back(shared, good, bad) == {(good, at): 1.0, (good, at + 1): 2.0}
+    assert await read_back(shared, good, bad) == expected
 
 
 @BOTH
@@ -116,31 +139,25 @@ async def test_p12_replicas_feed_one_series(
 
 
 @BOTH
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("job.name", "job name", "0", "a\nb\n", "\t", "\x7f", 'x"y\\z', "{}", "𝜆🚀", "‮", "a" * 1024),
-        *("__reserved__", "é", "e\N{COMBINING ACUTE ACCENT}", "<b>", "'; DROP TABLE sample; --"),
-    ],
-)
-async def test_p13_names_and_values_may_be_any_utf8(
-    shared: Service, door: Door, text: str
-) -> None:
+async def test_p13_names_and_values_may_be_any_utf8(shared: Service, door: Door) -> None:
     at = now_ms()
-    project = f"{door.name[-3:]}{text}"[:1024]
-    check_taken(await send(shared, door, series(project, (at, 1.0), **{text: text})), door, 1)
+    projects = {text: f"{door.name}{text}" for text in ANY_TEXTS}
+    sent = [series(name, (at, 1.0), **{text: text}) for text, name in projects.items()]
+    check_taken(await send(shared, door, *sent), door, len(sent))
 
-    assert await read_back(shared, project) == {(project, at): 1.0}
+    assert await read_back(shared, *projects.values()) == {
+        (project, at): 1.0 for project in projects.values()
+    }
     rows = await stored.query(
         shared.settings.database_url,
         """
-        SELECT l.labels ->> %s FROM project p JOIN series s ON s.project_id = p.id
-        JOIN label_set l ON l.series_id = s.id WHERE p.external_id = %s
+        SELECT p.external_id, l.labels FROM project p JOIN series s ON s.project_id = p.id
+        JOIN label_set l ON l.series_id = s.id WHERE p.external_id = ANY(%s)
         """,
-        text,
-        project,
+        list(projects.values()),
     )
-    assert rows == [(text,)]
+    labels = dict(rows)
+    assert [labels[project][text] for text, project in projects.items()] == ANY_TEXTS
 
 
 @BOTH
@@ -161,37 +178,23 @@ async def test_p14_the_first_symbol_is_the_empty_text(shared: Service) -> None:
     assert await read_back(shared, "p14") == {}
 
 
-@pytest.mark.parametrize(
-    "change, reason",
-    [
-        (lambda refs: refs[:-1], "odd number of references to the symbol table"),
-        (lambda refs: [*refs, 1], "odd number of references to the symbol table"),
-        (lambda refs: [*refs, 1, 10**4], "reference out of the symbol table"),
-        (lambda refs: [10**4, 1, *refs], "reference out of the symbol table"),
-        (lambda refs: [*refs, 1, 2**32 - 1], "reference out of the symbol table"),
-        (lambda refs: [*refs, 0, 1], "empty label name"),
-        (lambda refs: [*refs, 1, 0], "has an empty value"),
-        (lambda _: [], "no metric name"),
-        (lambda refs: refs * 300, "more than 1000 labels"),
-    ],
-)
-async def test_p14_wrong_references_cost_their_own_series_only(
-    shared: Service, change: Callable[[list[int]], list[int]], reason: str
-) -> None:
-    at, symbols = now_ms(), wire.Symbols()
-    good, bad = f"p14 {reason} {at}", f"p14 bad {reason} {at}"
-    refs = symbols.refs(series(good).pairs)
-    wrong = change(symbols.refs(series(bad).pairs))
-    all_series = [
-        wire.series_v2(wrong, [wire.sample(at, 1.0)]),
-        wire.series_v2(refs, [wire.sample(at, 1.0)]),
-        wire.series_v2(wrong, [wire.sample(at, 1.0), wire.sample(at + 1, 1.0)]) + wire.part(5, b""),
-    ]
-    message = check_refused(await push(shared, RW2, symbols.body(all_series)), RW2, 1)
+async def test_p14_wrong_references_cost_their_own_series_only(shared: Service) -> None:
+    at, good, bad = now_ms(), "p14 good", "p14 bad"
+    two = [wire.sample(at, 1.0), wire.sample(at + 1, 1.0)]
+    for number, (change, reason) in enumerate(WRONG_REFERENCES):
+        symbols = wire.Symbols()
+        refs, wrong = symbols.refs(series(good).pairs), change(symbols.refs(series(bad).pairs))
+        all_series = [
+            wire.series_v2(wrong, two[:1]),
+            wire.series_v2(refs, [wire.sample(at - number, 1.0)]),
+            wire.series_v2(wrong, two) + wire.part(5, b""),
+        ]
+        message = check_refused(await push(shared, RW2, symbols.body(all_series)), RW2, 1)
+        assert message.startswith("refused 3: series 1: ")
+        assert reason in message
 
-    assert message.startswith("refused 3: series 1: ")
-    assert reason in message
-    assert await read_back(shared, good, bad) == {(good, at): 1.0}
+    expected = {(good, at - number): 1.0 for number in range(len(WRONG_REFERENCES))}
+    assert await read_back(shared, good, bad) == expected
 
 
 async def test_p14_references_may_be_written_one_by_one_or_by_large_numbers(

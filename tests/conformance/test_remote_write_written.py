@@ -60,7 +60,10 @@ async def test_p09_the_text_of_a_refusal_is_bounded_and_still_says_how_many(
 ) -> None:
     at, project = now_ms(), f"p09 many {door.name}"
     long = b"\xff" * 900
-    bad = [Series([(b"__name__", long), (b"n", b"%d" % n)], [wire.sample(at, 1.0)]) for n in range(MANY)]
+    bad = [
+        Series([(b"__name__", long), (b"n", b"%d" % n)], [wire.sample(at, 1.0)])
+        for n in range(MANY)
+    ]
     message = check_refused(await send(shared, door, series(project, (at, 1.0)), *bad), door, 1)
 
     assert message.startswith(f"refused {MANY}: series 2: ")
@@ -138,7 +141,11 @@ async def test_p16_start_and_created_timestamps_never_matter(
     started = wire.sample(at, 1.0) + wire.whole(3, start_ms)
     created = wire.series_v2(refs, [wire.sample(at + 1, 2.0)]) + wire.whole(6, start_ms)
     histogram = wire.histogram(2, at) + wire.whole(17, start_ms)
-    all_series = [wire.series_v2(refs, [started]), created, wire.series_v2(refs, (), (), [histogram])]
+    all_series = [
+        wire.series_v2(refs, [started]),
+        created,
+        wire.series_v2(refs, (), (), [histogram]),
+    ]
     check_taken(await push(shared, RW2, symbols.body(all_series)), RW2, 2, 1)
 
     assert await read_back(shared, project) == {(project, at): 1.0, (project, at + 1): 2.0}

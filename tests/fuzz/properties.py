@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 
 from os_credits.decode import line_protocol
 from os_credits.decode.proto import remote_write_pb2 as proto
+from os_credits.decode.remote_write_body import SERIES_BYTES_MAX
 from os_credits.domain.sample import Labels, Push
 from os_credits.errors import InvalidInput, InvalidLabels
 
@@ -116,6 +117,8 @@ def _all_found(all_series: Iterable[bytes], message: type[Any], push: Push) -> N
     expected: list[tuple[int, int]] = []
     for position, written_series in enumerate(all_series, start=1):
         lost, kept = refused[position], rows[position]
+        if len(written_series) > SERIES_BYTES_MAX and lost == 1 and not kept:
+            continue  # refused unread, so it counts as one
         try:
             series = message.FromString(written_series)
         except DecodeError:

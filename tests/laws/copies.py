@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 
 from os_credits.api.logs import configure_logs
-from os_credits.server import run
 from os_credits.flows.meters import MeterFile
+from os_credits.server import run
 from os_credits.settings import Settings
 from tests.acceptance.conftest import settings_for
 from tests.core import Core, new_core, opened_core

@@ -25,7 +25,7 @@ from aiohttp import web
 from os_credits import errors
 from os_credits.api.context import ACCESS, context_of
 from os_credits.api.routes import Gate, HttpHandler, plain_json, route_of
-from os_credits.api.transient import RETRY_AFTER_SECONDS, TEMPORARILY
+from os_credits.api.transient import TEMPORARILY, retry_after_seconds
 
 # No answer takes longer; a reader of a body has its own, shorter limit.
 HANDLER_SECONDS_MAX = 120
@@ -76,7 +76,7 @@ def answer(request: web.Request, status: int, code: str, message: str, **more: A
     if _is_push(request):
         response.headers["X-Influxdb-Error"] = _header_text(message)
     if status == 503:
-        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        response.headers["Retry-After"] = str(retry_after_seconds(request.path))
     if status == 401:
         response.headers.add("WWW-Authenticate", 'Basic realm="os_credits"')
         response.headers.add("WWW-Authenticate", 'Bearer realm="os_credits"')

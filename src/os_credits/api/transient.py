@@ -9,7 +9,16 @@ import json
 
 # Whole and few seconds: a date, or a long time, would hold Prometheus up for as long.
 RETRY_AFTER_SECONDS = 2
+# The client libraries of InfluxDB 2 drop a batch after six tries, and wait exactly so long between
+# them: two seconds each would not outlast the restart of a database.
+RETRY_AFTER_SECONDS_OF = {"/api/v2/write": 15}
 TEMPORARILY = "temporarily unavailable"
+
+
+def retry_after_seconds(path: str) -> int:
+    """Give how long whoever asked for this path is to wait before asking again."""
+    return RETRY_AFTER_SECONDS_OF.get(path, RETRY_AFTER_SECONDS)
+
 
 _BODY = json.dumps({"error": TEMPORARILY, "code": "unavailable", "message": TEMPORARILY}).encode()
 

@@ -13,10 +13,10 @@ from os_credits.api.shapes import ProjectAccount
 from os_credits.cli.database import with_database
 from os_credits.cli.operator import author
 from os_credits.cli.output import Json, credits_cell, examples, print_json, print_table, say
+from os_credits.flows.label_reading import Limits
 from os_credits.flows.opening import Opened, Opener, import_opening
 from os_credits.flows.opening import check as check_first
 from os_credits.flows.opening_file import read_opening_file
-from os_credits.flows.label_reading import Limits
 from os_credits.settings import Settings
 from os_credits.store import balances, projects
 from os_credits.store.pool import Pool, snapshot

@@ -6,8 +6,17 @@ from os_credits.decode.columns import Columns, too_many_pieces
 from os_credits.decode.label_set import LabelPairs
 from os_credits.decode.plain_samples import PlainRows, plain_samples
 from os_credits.decode.proto import remote_write_pb2 as proto
-from os_credits.decode.remote_write_body import parsed_request, parsed_series
-from os_credits.decode.remote_write_keys import check_count, key_v1, label_block_end
+from os_credits.decode.remote_write_body import (
+    UNCOUNTED_BYTES_MAX,
+    parsed_request,
+    parsed_series,
+)
+from os_credits.decode.remote_write_keys import (
+    LABEL_TAG,
+    check_count,
+    key_v1,
+    label_block_end,
+)
 from os_credits.decode.series import SeriesReader
 from os_credits.domain.sample import Push
 from os_credits.errors import InvalidInput
@@ -28,10 +37,13 @@ def read_v1(body: bytes, pieces_max: int, *, plain: bool = True) -> Push:
     columns = Columns("series", pieces_max)
     rows = PlainRows(columns)
     reader = SeriesReader(columns)
+    is_large = len(body) > UNCOUNTED_BYTES_MAX
     for position, series in enumerate(all_series, start=1):
         labels_end = label_block_end(series)
         samples, rest = plain_samples(series[labels_end:])
         if samples and not rest and plain:
+            if is_large:  # each label starts with its tag, and has another in front of its name
+                reader.take_up_parts(series.count(LABEL_TAG, 0, labels_end) // 2)
             rows.add(series[:labels_end], samples, position)
         else:
             _add_unusual(reader, position, series)

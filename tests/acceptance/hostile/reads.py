@@ -5,7 +5,7 @@ from dataclasses import replace
 from urllib.parse import quote
 
 from tests.acceptance.conftest import Service
-from tests.acceptance.hostile.fields import HARMLESS, NAME_LENGTH_MAX
+from tests.acceptance.hostile.fields import GATHERING, HARMLESS, NAME_LENGTH_MAX
 from tests.acceptance.hostile.people import printable
 from tests.acceptance.hostile.scene import Answer, Scene, ask
 from tests.payloads import PAYLOADS
@@ -43,9 +43,11 @@ async def _read(
     harmless = await read(HARMLESS)
     if not needed:
         return [replace(harmless, kind="")]
-    others = [kind for kind in scene.numbers if kind != HARMLESS]
-    if PAYLOADS[HARMLESS] not in harmless.text:
-        others = others[::SILENT_STEP]
+    others = [kind for kind in PAYLOADS if kind != HARMLESS]
+    if PAYLOADS[HARMLESS] in harmless.text:
+        others.append(GATHERING)
+    else:
+        others = [*others[::SILENT_STEP], GATHERING]
     return [harmless, *await asyncio.gather(*(read(kind) for kind in others))]
 
 

@@ -54,7 +54,6 @@ async def make_scene(url: str, folder: Path) -> Scene:
                 scene.mails = mails.received
                 await hand_in_wrongly(scene, service)
             with _logged(scene, "json"):
-                await hand_in_wrongly(scene, service)
                 await ask_wrongly(scene, service)
             await read_everything(scene, service)
     return scene

@@ -21,6 +21,8 @@ V1, V2 = RemoteWriteVersion
         ("Application/X-Protobuf", V1),
         ("application/x-protobuf;proto=prometheus.WriteRequest", V1),
         ("application/x-protobuf; proto = prometheus.WriteRequest ; x=y", V1),
+        ("application/x-protobuf;", V1),
+        ("application/x-protobuf;proto=prometheus.WriteRequest;proto=prometheus.WriteRequest", V1),
         ("application/x-protobuf;proto=io.prometheus.write.v2.Request", V2),
         ('application/x-protobuf; PROTO="io.prometheus.write.v2.Request"', V2),
     ],
@@ -39,7 +41,9 @@ def test_the_content_type_chooses_the_version(
         "text/plain; proto=prometheus.WriteRequest",
         "application/x-protobuf;proto=",
         "application/x-protobuf;proto=io.prometheus.write.v2.request",
+        "application/x-protobuf;proto",
         "application/x-protobuf;proto=prometheus.WriteRequest;proto=other",
+        "application/x-protobuf;proto=prometheus.WriteRequest;proto=io.prometheus.write.v2.Request",
     ],
 )
 def test_everything_else_is_refused(content_type: str) -> None:

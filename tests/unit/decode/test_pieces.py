@@ -109,6 +109,33 @@ def test_a_large_symbol_that_everyone_refers_to_is_not_copied_for_each() -> None
     assert len(push.rejected) == 300
 
 
+def test_too_many_labels_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = b"".join(framed(b"\x0a", b"\x0a\x02%02x\x12\x01b" % number) for number in range(200))
+    one = framed(b"\x0a", labels + b"\x12\x10\x09abcdefgh\x10\xa7\xb3\x82\x87\xa0\x34")
+    symbols = proto.RequestV2(symbols=[b"", b"a", b"b"]).SerializeToString()
+    two = series_v2(*[1, 2] * 50)
+    cases = (
+        (remote_write.decode_v1, b"", one, 600),
+        (remote_write.decode_v2, symbols, framed(b"\x2a", two), 2400),
+        (remote_write.decode_v2, symbols, framed(b"\x2a", two + b"\xf8\x01\0"), 2400),
+    )
+    monkeypatch.setattr("os_credits.decode.series.PARTS_IN_BODY_MAX", 120_000)
+    for decode, head, series, count in cases:
+        assert len(decode(head + series * count)) == count
+        with pytest.raises(TooLarge, match="labels and buckets"):
+            decode(head + series * (count + 1))
+
+
+def test_too_many_buckets_are_refused() -> None:
+    histogram = proto.Histogram(positive_deltas=[0] * 100_000).SerializeToString()
+    name = framed(b"\x0a", b"\x0a\x08__name__\x12\x02up")
+    one = framed(b"\x0a", name + framed(b"\x22", histogram))
+
+    assert len(remote_write.decode_v1(one * 20).rejected) == 20
+    with pytest.raises(TooLarge, match="labels and buckets"):
+        remote_write.decode_v1(one * 21)
+
+
 def test_too_many_bytes_of_labels_are_refused() -> None:
     request = proto.RequestV2(symbols=[b"", b"__name__", b"x" * 900_000])
     for number in range(200):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from os_credits.decode import remote_write
+from os_credits.decode.plain_samples import SAMPLE_BYTES
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push, Rejected, is_stale
 from os_credits.errors import InvalidInput, InvalidLabels
@@ -84,6 +85,14 @@ def test_p23_an_empty_body_is_an_empty_push(decode: Callable[[bytes], Push]) -> 
     push = decode(b"")
 
     assert (len(push), push.keys, push.rejected) == (0, [], [])
+
+
+def test_p23_a_body_of_the_other_version_is_refused_instead_of_read_as_empty() -> None:
+    one, two = body_v1(series_v1(samples=[sample()])), body_v2(series_v2(samples=[sample()]))
+    with pytest.raises(InvalidInput, match=r"Content-Type say 2\.0"):
+        remote_write.decode_v1(two)
+    with pytest.raises(InvalidInput, match=r"Content-Type say 1\.0"):
+        remote_write.decode_v2(one)
 
 
 def test_p22_metadata_alone_is_an_empty_push() -> None:
@@ -196,6 +205,81 @@ def test_labels_behind_the_samples_give_the_same_key() -> None:
     assert push.key_index.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 100])
+def test_plain_and_parsed_series_give_the_same_samples_in_the_same_order(count: int) -> None:
+    samples = [sample(1_795_311_049_127 + n, n / 4) for n in range(1, count + 1)]
+    unknown = b"\xfa\x01\x03abc"
+    plain_1, plain_2 = series_v1(samples=samples), series_v2(samples=samples).SerializeToString()
+    described = proto.TimeSeriesV2(metadata=proto.MetadataV2(type=1, help_ref=4))
+    described_2 = plain_2 + described.SerializeToString()
+    expected = [(UP, one.timestamp, one.value) for one in samples] * 2
+    symbols = [b"", b"__name__", b"up", b"job", b"node"]
+
+    assert content(remote_write.decode_v1(body_v1(plain_1, plain_1 + unknown))) == expected
+    for first, second in ((plain_2, plain_2 + unknown), (unknown + plain_2, described_2)):
+        request = proto.RequestV2(symbols=symbols, timeseries=[first, second])
+        assert content(remote_write.decode_v2(request.SerializeToString())) == expected
+
+
+def test_zeros_among_several_samples_are_read_as_zeros() -> None:
+    samples = [sample(1_795_311_049_127 + n, value) for n, value in enumerate((1.0, 0.0, 0.0, 2.0))]
+    expected = [(UP, one.timestamp, one.value) for one in samples]
+    v1 = body_v1(series_v1(samples=samples[:3]), series_v1(samples=samples[3:]))
+    v2 = body_v2(series_v2(samples=samples[:3]), series_v2(samples=samples[3:]))
+
+    assert content(remote_write.decode_v1(v1)) == expected
+    assert content(remote_write.decode_v2(v2)) == expected
+
+
+@pytest.mark.parametrize("cut", range(1, 19))
+def test_p5_a_2_0_series_that_is_cut_anywhere_makes_the_body_no_message(cut: int) -> None:
+    whole = series_v2(samples=[sample()]).SerializeToString()
+    request = proto.RequestV2(symbols=[b""], timeseries=[whole, whole[: -cut or None]])
+    if cut == SAMPLE_BYTES:
+        push = remote_write.decode_v2(request.SerializeToString())
+        assert [one.where for one in push.rejected] == ["series 1", "series 2"]
+        return
+
+    with pytest.raises(InvalidInput, match="not a remote write message"):
+        remote_write.decode_v2(request.SerializeToString())
+
+
+def test_p5_references_that_are_no_numbers_make_the_body_no_message() -> None:
+    broken = b"\x0a\x02\x01\x80" + series_v2(samples=[sample()]).SerializeToString()[6:]
+    request = proto.RequestV2(symbols=[b"", b"x"], timeseries=[broken])
+
+    with pytest.raises(InvalidInput, match="not a remote write message"):
+        remote_write.decode_v2(request.SerializeToString())
+
+
+def test_something_that_only_looks_like_a_sample_of_2_0_is_parsed() -> None:
+    odd = series_v2().SerializeToString() + b"\x12\x10\x09" + struct.pack("<d", 1.5)
+    odd += b"\x38\x80\x80\x80\x80\x80\x01"
+    good = series_v2(samples=[sample()]).SerializeToString()
+    symbols = [b"", b"__name__", b"up", b"job", b"node"]
+    request = proto.RequestV2(symbols=symbols, timeseries=[good, odd])
+
+    assert content(remote_write.decode_v2(request.SerializeToString())) == [
+        (UP, 1_795_311_049_127, 1.5),
+        (UP, 0, 1.5),
+    ]
+
+
+def test_many_series_and_symbols_are_read_in_their_order() -> None:
+    names = [b"node%d" % number for number in range(10_000)]
+    every_third = range(0, 10_000, 3)
+    request = proto.RequestV2(symbols=[b"", b"__name__", b"up", b"job", *names])
+    for number in range(10_000):
+        more = b"\xfa\x01\x03abc" if number in every_third else b""
+        one = series_v2(1, 2, 3, 4 + number, samples=[sample(value=float(number))])
+        request.timeseries.append(one.SerializeToString() + more)
+    push = remote_write.decode_v2(request.SerializeToString())
+
+    assert push.values.tolist() == [float(number) for number in range(10_000)]
+    assert push.positions.tolist() == list(range(1, 10_001))
+    assert [remote_write.labels_of(key)[1][1].encode() for key in push.keys] == names
+
+
 # ---- P12, P13: labels
 
 
@@ -293,10 +377,6 @@ def test_p14_the_first_symbol_must_be_empty() -> None:
             series_v2(samples=[sample()], metadata=proto.MetadataV2(help_ref=5)),
             "reference out of the symbol table",
         ),
-        (
-            series_v2(samples=[sample()], exemplars=[proto.ExemplarV2(labels_refs=[1])]),
-            "odd number of references to the symbol table",
-        ),
     ],
 )
 def test_p14_wrong_references_refuse_that_series_only(
@@ -310,10 +390,35 @@ def test_p14_wrong_references_refuse_that_series_only(
     assert push.exemplars_written == 0
 
 
-def test_p15_a_series_needs_samples_or_histograms() -> None:
-    push = remote_write.decode_v2(body_v2(series_v2()))
+@pytest.mark.parametrize(
+    "references, reason", [([1], "odd number of"), ([1, 9], "reference out of")]
+)
+def test_wrong_references_of_an_exemplar_refuse_that_exemplar_only(
+    references: list[int], reason: str
+) -> None:
+    exemplars = [proto.ExemplarV2(labels_refs=references), proto.ExemplarV2()]
+    push = remote_write.decode_v2(body_v2(series_v2(samples=[sample()], exemplars=exemplars)))
+
+    assert (len(push), push.exemplars_written) == (1, 1)
+    assert [(one.where, one.sample_count) for one in push.rejected] == [("series 1", 0)]
+    assert push.rejected[0].reason.startswith(f"exemplar: {reason}")
+
+
+@pytest.mark.parametrize("metadata", [None, proto.MetadataV2()])
+def test_p15_a_series_needs_samples_or_histograms(metadata: proto.MetadataV2 | None) -> None:
+    push = remote_write.decode_v2(body_v2(series_v2(metadata=metadata)))
 
     assert push.rejected == [Rejected("series 1", "neither samples nor histograms", 0)]
+
+
+def test_p22_metadata_alone_is_accepted_if_its_labels_are_sound() -> None:
+    metadata = proto.MetadataV2(type=1, help_ref=4)
+    push = remote_write.decode_v2(
+        body_v2(series_v2(metadata=metadata), series_v2(3, 4, metadata=metadata))
+    )
+
+    assert (len(push), push.keys) == (0, [])
+    assert push.rejected == [Rejected("series 2", 'no metric name (label "__name__")', 0)]
 
 
 def test_p15_a_series_never_has_both_samples_and_histograms() -> None:
