@@ -7,6 +7,7 @@ them; only a label set that this copy sees for the first time costs work in the 
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownLabelSet
@@ -28,7 +29,7 @@ from os_credits.store.pool import Pool, transaction
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Sequence
 
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
@@ -42,6 +43,7 @@ FAR_FUTURE_MS = 2**62
 STORED_AT_ONCE_MAX = 1000
 # How many pushes store new ones at once: others find a connection to the database meanwhile.
 STORING_PUSHES_MAX = 2
+STORING_WAIT_SECONDS_MAX = 5.0
 # A label set as it is stored: the meter version's id, and the digest of the labels.
 StoredAs = tuple[int, bytes]
 # How often label sets are read anew because the meters changed meanwhile.
@@ -185,12 +187,25 @@ class Registry:
         ids |= dict.fromkeys(list(new)[granted:], OVER_ALLOWANCE)
         try:
             for part in slices(len(to_store), STORED_AT_ONCE_MAX):
-                async with self._storing:
+                async with self._turn_to_store():
                     ids |= await _store(pool, to_store[part])
         except BaseException:
             self._allowance.give_back(access.key_id, granted)
             raise
         return ids
+
+    @asynccontextmanager
+    async def _turn_to_store(self) -> AsyncIterator[None]:
+        """Let a few pushes store at once; raises Unavailable if none of them gets done in time."""
+        try:
+            async with asyncio.timeout(STORING_WAIT_SECONDS_MAX):
+                await self._storing.acquire()
+        except TimeoutError:
+            raise Unavailable("others are storing new series") from None
+        try:
+            yield
+        finally:
+            self._storing.release()
 
     def _read(
         self, labels: Labels
