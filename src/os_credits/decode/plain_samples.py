@@ -47,7 +47,7 @@ def plain_samples(series_end: bytes) -> tuple[bytes, bytes]:
     """
     length = len(series_end)
     if length >= SAMPLE_BYTES and series_end.startswith(SAMPLE_HEAD):
-        if length == SAMPLE_BYTES:
+        if length == SAMPLE_BYTES:  # as nearly all are in 1.0
             return series_end, b""
         if series_end[SAMPLE_BYTES] != SAMPLE_TAG:
             return series_end[:SAMPLE_BYTES], series_end[SAMPLE_BYTES:]
@@ -79,17 +79,26 @@ class PlainRows:
     def __init__(self, columns: Columns) -> None:
         """Start without any."""
         self._columns = columns
+        self._add = columns.add
+        self._times_ms = columns.times_ms
         self._rows: list[int] = []
         self._samples: list[bytes] = []
 
+    def add_one(self, key: bytes, sample: bytes, position: int) -> None:
+        """Append a series of one plain sample, as nearly all are."""
+        self._samples.append(sample)
+        self._rows.append(len(self._times_ms))
+        self._add(key, 0, 0.0, position)
+
     def add(self, key: bytes, samples: bytes, position: int) -> None:
         """Append the `plain_samples` of one series."""
-        columns = self._columns
+        count = len(samples) // SAMPLE_BYTES
+        if count > 1:
+            self._columns.take_up(count)
         self._samples.append(samples)
-        self._rows.append(len(columns.times_ms))
-        columns.add(key, 0, 0.0, position)
-        if len(samples) > SAMPLE_BYTES:
-            self._add_further(key, len(samples) // SAMPLE_BYTES, position)
+        for _ in range(count):
+            self._rows.append(len(self._times_ms))
+            self._add(key, 0, 0.0, position)
 
     def push(self) -> Push:
         """Hand out the columns; raises NotPlain if something only looked like a sample."""
@@ -99,9 +108,3 @@ class PlainRows:
             rows = slice(None) if len(self._rows) == len(push) else self._rows
             push.times_ms[rows], push.values[rows] = read
         return push
-
-    def _add_further(self, key: bytes, count: int, position: int) -> None:
-        self._columns.take_up(count)
-        for _ in range(count - 1):
-            self._rows.append(len(self._columns.times_ms))
-            self._columns.add(key, 0, 0.0, position)

@@ -36,7 +36,9 @@ def label_block_end(series: bytes) -> int:
     unusual: then the series has to be parsed.
     """
     end = 0
-    head = series if len(series) <= LABEL_BLOCK_BYTES_MAX else series[:LABEL_BLOCK_BYTES_MAX]
+    head = series
+    if len(series) > LABEL_BLOCK_BYTES_MAX:
+        head = series[:LABEL_BLOCK_BYTES_MAX]
     try:
         while head[end] == LABEL_TAG:
             length = head[end + 1]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from functools import cache
 from hashlib import sha256
-from io import BytesIO
 from pathlib import Path
 
 from aiohttp import web
@@ -19,6 +19,8 @@ _MEDIA_TYPES = {
 }
 # Pages name no versions of their files, so browsers ask again; unchanged ones cost a 304.
 _CACHE = "no-cache"
+
+PIECE_BYTES = 16 * 1024
 
 STATIC_FILES = {
     f"/static/{path.relative_to(STATIC_FOLDER).as_posix()}": path
@@ -43,7 +45,14 @@ async def static_file(request: web.Request) -> web.Response:
     }
     if any(known.value in (version, "*") for known in request.if_none_match or ()):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=BytesIO(content), headers=headers)
+    headers["Content-Length"] = str(len(content))
+    return web.Response(body=_pieces(content), headers=headers)
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    """Cut a file, so that not all of it waits in memory for a browser that reads slowly."""
+    for start in range(0, len(content), PIECE_BYTES):
+        yield content[start : start + PIECE_BYTES]
 
 
 @cache
