@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os_credits.decode.columns import Columns, too_many_pieces
 from os_credits.decode.label_set import LabelPairs
-from os_credits.decode.plain_samples import SAMPLE_BYTES, PlainRows, plain_samples
+from os_credits.decode.plain_samples import SAMPLE_BYTES, SAMPLE_HEAD, PlainRows, plain_samples
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_body import (
     UNCOUNTED_BYTES_MAX,
@@ -37,19 +37,20 @@ def read_v1(body: bytes, pieces_max: int, *, plain: bool = True) -> Push:
     columns = Columns("series", pieces_max)
     rows = PlainRows(columns)
     reader = SeriesReader(columns)
-    is_large = len(body) > UNCOUNTED_BYTES_MAX
+    is_small = len(body) <= UNCOUNTED_BYTES_MAX
     for position, series in enumerate(all_series, start=1):
         labels_end = label_block_end(series)
-        samples, rest = plain_samples(series[labels_end:])
+        rest = series[labels_end:]
+        if len(rest) == SAMPLE_BYTES and is_small and plain and rest.startswith(SAMPLE_HEAD):
+            rows.add_one(series[:labels_end], rest, position)  # as nearly all are
+            continue
+        samples, rest = plain_samples(rest)
         if not samples or rest or not plain:
             _add_unusual(reader, position, series)
             continue
-        if is_large:  # each label starts with its tag, and has another in front of its name
+        if not is_small:  # each label starts with its tag, and has another in front of its name
             reader.take_up_parts(series.count(LABEL_TAG, 0, labels_end) // 2)
-        if len(samples) == SAMPLE_BYTES:
-            rows.add_one(series[:labels_end], samples, position)
-        else:
-            rows.add(series[:labels_end], samples, position)
+        rows.add(series[:labels_end], samples, position)
     return rows.push()
 
 
