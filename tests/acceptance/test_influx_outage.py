@@ -9,7 +9,6 @@ import itertools
 import time
 from collections import defaultdict
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -18,28 +17,14 @@ from os_credits.settings import BUILT_IN_METERS
 from tests.acceptance import stored
 from tests.acceptance.influx_senders import Fed, all_senders
 from tests.acceptance.influxd import influxdb
+from tests.acceptance.jobs_meter import JOBS, OWN_METER, PRICED
 from tests.acceptance.outage import OUTAGE_SECONDS, cut_off
 from tests.acceptance.own_process import own_process
-from tests.acceptance.shipped import METERS, VCPU
+from tests.acceptance.shipped import VCPU
 from tests.acceptance.telegraf_metric import SECOND_NS, Metric
 from tests.checker import checked_at
 from tests.laws import oracle
 
-JOBS = "jobs"
-OWN_METER = f"""
-[[meter]]
-name = "{JOBS}"
-metric = "{JOBS}"
-kind = "delta"
-unit = "job"
-project_id = "project_id"
-site = "location_id"
-
-[[price]]
-meter = "{JOBS}"
-credits_per_unit = "0.25"
-"""
-PRICED = {VCPU: METERS[VCPU], JOBS: oracle.Meter("delta", prices=[(None, 0, Fraction(1, 4))])}
 TICK_SECONDS = 0.1
 WELL_SECONDS, KILLED_SECONDS = 1.0, 1.0
 DELIVERING_SECONDS_MAX = 60

@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from fractions import Fraction
 from pathlib import Path
 
 from influxdb import InfluxDBClient
@@ -17,28 +16,13 @@ from os_credits.settings import BUILT_IN_METERS
 from tests.acceptance import influxd, stored
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.influxd import DATABASE, InfluxDB, influx, influxdb
+from tests.acceptance.jobs_meter import JOBS, OWN_METER, PRICED
 from tests.acceptance.senders import vcpu_line
-from tests.acceptance.shipped import METERS, VCPU
+from tests.acceptance.shipped import VCPU
 from tests.laws import oracle
 
 HOUR_NS = 3600 * 10**9
 ARRIVING_SECONDS_MAX = 20
-JOBS = "jobs"
-# Amounts: what is lost of them is lost money, what came twice would be billed twice.
-OWN_METER = f"""
-[[meter]]
-name = "{JOBS}"
-metric = "{JOBS}"
-kind = "delta"
-unit = "job"
-project_id = "project_id"
-site = "location_id"
-
-[[price]]
-meter = "{JOBS}"
-credits_per_unit = "0.25"
-"""
-PRICED = {VCPU: METERS[VCPU], JOBS: oracle.Meter("delta", prices=[(None, 0, Fraction(1, 4))])}
 PROJECTS = ("alpha", "with blank, comma = and \\ in it", "Ökologie 生態")
 # What InfluxDB's command line imports.
 IMPORT = "# DDL\nCREATE DATABASE {database}\n\n# DML\n# CONTEXT-DATABASE: {database}\n"

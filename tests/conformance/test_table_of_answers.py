@@ -43,6 +43,7 @@ from tests.conformance.causes import (
 from tests.conformance.disk import filled, small_disk, stop_for_want_of_room, until_gone
 from tests.conformance.doors import DOORS, STORING, Point, permanent_faults, push, transient_faults
 from tests.conformance.figures import say
+from tests.conformance.influx import CODES
 from tests.conformance.pressure import (
     go_through_half_sent_bodies,
     no_free_connection,
@@ -50,7 +51,7 @@ from tests.conformance.pressure import (
     turned_away_at_once,
 )
 from tests.conformance.stopping import SITUATIONS, Stopping
-from tests.conformance.wrongs import BOUNDS, CODES, wrongs
+from tests.conformance.wrongs import BOUNDS, wrongs
 
 # Nothing is rated, so nothing but pushes takes locks.
 QUIET: dict[str, Any] = {"endpoints_only": True, "log_level": "ERROR"}

@@ -17,15 +17,6 @@ BOUNDS: dict[str, Any] = {
     "new_series_per_hour_max": 500,
 }
 DAY_MS = 86_400_000
-CODES = {
-    400: "invalid",
-    401: "unauthorized",
-    403: "forbidden",
-    404: "not found",
-    405: "method not allowed",
-    413: "request too large",
-    415: "unsupported media type",
-}
 
 
 @dataclass(frozen=True, slots=True)

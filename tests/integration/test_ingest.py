@@ -11,6 +11,7 @@ import pytest
 
 from os_credits.domain.access import Access, Scope
 from os_credits.domain.meter import MeterDefinition
+from os_credits.errors import Unavailable
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from os_credits.domain.claim import KnownLabelSet
     from os_credits.domain.sample import Push
     from os_credits.flows.ingest import Receipt
+    from os_credits.store.meters import Clock
 
 FILE = MeterFile(
     tuple(
@@ -135,6 +137,26 @@ async def test_what_could_not_be_stored_is_not_counted_as_new(
 async def as_owner(url: str, statement: str) -> None:
     async with await psycopg.AsyncConnection.connect(url, autocommit=True) as conn:
         await conn.execute(statement)
+
+
+async def test_where_the_clock_was_set_back_meanwhile_the_push_has_to_come_again(
+    core: Core,
+) -> None:
+    class Behind(Ingest):
+        """Looked at the label sets when all their samples were too old."""
+
+        def _acceptable_keys(self, push: Push, clock: Clock) -> set[bytes]:
+            del push, clock
+            return set()
+
+    push = [await vcpu(core, "p", "here")]
+    behind = Behind(core.pool, core.registry, core.stats, AcceptanceWindow(WINDOW_MS, 600_000))
+    with pytest.raises(Unavailable):
+        await behind.accept(push_of(push), labels_of=labels_of, door="test", access=ADMIN)
+
+    assert {} == core.stats.accepted
+    assert [] == await rows(core, "SELECT id FROM batch")
+    assert 2 == (await core.push(push)).accepted
 
 
 def bring_at_most(core: Core, new_series: int) -> None:

@@ -6,6 +6,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+# Parts of a path that are no names.
+_STEPS = (".", "..")
+
 
 def digest(*parts: str) -> bytes:
     """Make a short key of several texts, so that no text can play two of them (16 bytes)."""
@@ -41,3 +44,10 @@ class Project:
     external_id: str
     domain: str
     name: str
+
+    def in_path(self, name: str) -> str:
+        """Give what stands for the project in a URL's path: this name of it, or our number.
+
+        Browsers take some names for a step through folders, even quoted.
+        """
+        return f"#{self.id}" if name in _STEPS else name

@@ -20,11 +20,6 @@ from os_credits.store import batches, meters
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, transaction
 
-# Longer than it ever takes from reading label sets to judging their samples.
-LEARNING_MS_MAX = 3_600_000
-# What takes longer than some milliseconds is judged beside the event loop.
-JUDGED_INLINE_MAX = 10_000
-
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Sequence
@@ -35,6 +30,11 @@ if TYPE_CHECKING:
     from os_credits.flows.registry import Registry
     from os_credits.flows.stats import Stats
     from os_credits.store.meters import Clock
+
+# Longer than it ever takes from reading label sets to judging their samples.
+LEARNING_MS_MAX = 3_600_000
+# What takes longer than some milliseconds is judged beside the event loop.
+JUDGED_INLINE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from os_credits.domain.notice import DueMail
     from os_credits.domain.project import Project
 
-# Names that a browser takes for a way through folders, even quoted.
-_STEPS = (".", "..")
 # Headers that were stored as written are sent as written.
 _AS_WRITTEN = SMTP.clone(refold_source="none")
 _templates = Environment(
@@ -129,9 +127,7 @@ def _history_link(project: Project, public_url: str) -> str:
     if not project.external_id:
         known["domain"] = project.domain
     query = urlencode({key: value for key, value in known.items() if value})
-    path = project.external_id or project.name
-    if path in _STEPS:
-        path = f"#{project.id}"
+    path = project.in_path(project.external_id or project.name)
     link = f"{public_url.rstrip('/')}/credits_history/{quote(path, safe='')}"
     return link + (f"?{query}" if query else "")
 

@@ -146,6 +146,5 @@ def _span_href(request: web.Request, key: str) -> str:
 def _history_href(project: Project) -> str:
     known = {"site": project.site, "domain": project.domain}
     query = urlencode({name: value for name, value in known.items() if value})
-    name = f"#{project.id}" if project.name in {".", ".."} else project.name
-    path = f"/credits_history/{quote(name, safe='')}"
+    path = f"/credits_history/{quote(project.in_path(project.name), safe='')}"
     return f"{path}?{query}" if query else path

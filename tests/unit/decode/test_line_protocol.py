@@ -15,6 +15,7 @@ from os_credits.decode.line_protocol import POINTS_SHOWN_MAX
 from os_credits.decode.line_series import metric_name
 from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
+from tests.unit.decode.pushed import samples_of
 
 CORPUS = Path(__file__).parents[2] / "data" / "line_protocol" / "corpus.json"
 
@@ -26,17 +27,7 @@ def decoded(body: str | bytes, precision: str = "ns") -> Push:
 def samples(body: str | bytes, precision: str = "ns") -> list[tuple[Labels, int | None, float]]:
     push = decoded(body, precision)
     assert push.rejected == []
-    labels = [line_protocol.labels_of(key) for key in push.keys]
-    return [
-        (labels[key], None if untimed else time_ms, value)
-        for key, untimed, time_ms, value in zip(
-            push.key_index.tolist(),
-            push.untimed.tolist(),
-            push.times_ms.tolist(),
-            push.values.tolist(),
-            strict=True,
-        )
-    ]
+    return samples_of(push, line_protocol.labels_of)
 
 
 def values(body: str) -> dict[str, float]:

@@ -18,6 +18,7 @@ from os_credits.decode.telegraf_json import (
 )
 from os_credits.domain.sample import Labels, Push, Rejected
 from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
+from tests.unit.decode.pushed import samples_of
 
 BODIES = Path(__file__).parents[2] / "data" / "telegraf_json"
 GOOD = b'{"name":"good","fields":{"value":1}}'
@@ -25,17 +26,7 @@ GOOD_LABELS = (("__name__", "good"),)
 
 
 def samples(push: Push) -> list[tuple[Labels, int | None, float]]:
-    labels = [telegraf_json.labels_of(key) for key in push.keys]
-    return [
-        (labels[key], None if untimed else time_ms, value)
-        for key, untimed, time_ms, value in zip(
-            push.key_index.tolist(),
-            push.untimed.tolist(),
-            push.times_ms.tolist(),
-            push.values.tolist(),
-            strict=True,
-        )
-    ]
+    return samples_of(push, telegraf_json.labels_of)
 
 
 def metric(**parts: Any) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from time import perf_counter
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from os_credits.domain.access import Access, Scope
-from os_credits.domain.claim import Claim, KnownLabelSet
+from os_credits.domain.claim import NOT_STORED, Claim, KnownLabelSet
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import to_ms
 from os_credits.domain.sample import Push
@@ -64,6 +65,15 @@ def test_a_time_that_no_meter_version_covers_is_refused_by_the_window(
 
     assert [(code, "series 1")] == [(code, one.where) for code, one in result.refused]
     assert [2.0] == result.values.tolist()
+
+
+def test_a_label_set_that_is_not_stored_is_never_accepted_and_never_refused_for_good() -> None:
+    """It was too old when it was looked at, and is not now: the push has to come again."""
+    lost = KnownLabelSet("vcpu", (replace(KNOWN.claims[0], label_set_id=NOT_STORED),))
+    result = judged([KNOWN, lost], [(0, NOW_MS, 1.0), (1, NOW_MS, 2.0), (1, NOW_MS - 1, 3.0)])
+
+    assert (2, []) == (result.unstored, result.refused)
+    assert ([7], [1.0]) == (result.label_set_ids.tolist(), result.values.tolist())
 
 
 def test_a_sample_before_the_first_version_of_its_meter_is_of_an_unknown_metric() -> None:
