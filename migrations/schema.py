@@ -29,10 +29,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
+from migrations import schema_accounts as _accounts  # noqa: F401 - declares its tables
 from migrations.columns import (
     CREDITS,
     MOMENT,
-    PERCENT,
     created_at,
     id_column,
     metadata,
@@ -51,6 +51,10 @@ TRIGGERS = {
     ("entry", "entry_is_append_only"): (
         "BEFORE DELETE OR UPDATE OR TRUNCATE ON public.entry FOR EACH STATEMENT",
         "refuse_change()",
+    ),
+    ("entry", "entry_is_rolled_up"): (
+        "AFTER INSERT ON public.entry REFERENCING NEW TABLE AS added FOR EACH STATEMENT",
+        "roll_up_usage()",
     ),
     **TRIGGERS_OF_DECISIONS,
 }
@@ -120,6 +124,12 @@ Table(
     Column("email", Text, primary_key=True),
     Column("name", Text, nullable=False, server_default=""),
     created_at(),
+    Column("role", Text, nullable=False, server_default="owner"),
+    Column("language", Text, nullable=False, server_default=""),
+    Column("wants", ARRAY(Text)),
+    Column("digest", Boolean, nullable=False, server_default=text("false")),
+    CheckConstraint("role IN ('owner', 'member')"),
+    Index("project_owner_email", text('lower(email COLLATE "C")')),
 )
 Table(
     "whitelist",
@@ -220,19 +230,6 @@ Table(
     ),
 )
 Table(
-    "project_grant",
-    metadata,
-    id_column(),
-    of_project(),
-    needed("amount", CREDITS),
-    needed("reason", Text()),
-    needed("author", Text()),
-    Column("idempotency_key", Text, nullable=False, unique=True),
-    created_at(),
-    CheckConstraint("amount > 0"),
-    Index("project_grant_project", "project_id"),
-)
-Table(
     "entry",
     metadata,
     id_column(),
@@ -260,49 +257,16 @@ Table(
     CheckConstraint("amount <> 0"),
     whole("hour", "hour"),
     CheckConstraint(
-        "(kind IN ('usage', 'correction')) = (meter_id IS NOT NULL AND flavor_id IS NOT NULL)"
+        "CASE kind WHEN 'usage' THEN meter_id IS NOT NULL AND flavor_id IS NOT NULL"
+        " WHEN 'correction' THEN (meter_id IS NOT NULL) = (flavor_id IS NOT NULL)"
+        " AND (meter_id IS NULL) = (grant_id IS NOT NULL)"
+        " ELSE flavor_id IS NULL END"
     ),
     CheckConstraint("(kind = 'correction') = (corrects IS NOT NULL)"),
     Index("entry_project_hour", "project_id", "hour"),
-    Index(
-        "entry_credited",
-        "project_id",
-        postgresql_where=text("kind NOT IN ('usage', 'correction')"),
-    ),
-)
-Table(
-    "threshold_state",
-    metadata,
-    of_project(primary_key=True),
-    Column("lowest_percent", PERCENT),
-)
-Table(
-    "notice",
-    metadata,
-    id_column(),
-    of_project(),
-    needed("percent", PERCENT),
-    needed("balance", CREDITS),
-    needed("granted", CREDITS),
-    needed("created_at", MOMENT),
-    Index("notice_project", "project_id", "created_at"),
-)
-Table(
-    "mail",
-    metadata,
-    id_column(),
-    needed("notice_id", BigInteger(), ForeignKey("notice.id")),
-    needed("recipient", Text()),
-    Column("recipient_name", Text, nullable=False, server_default=""),
-    Column("message_id", Text, nullable=False, unique=True),
-    Column("state", Text, nullable=False, server_default="pending"),
-    Column("attempt_count", Integer, nullable=False, server_default=text("0")),
-    needed("next_attempt_at", MOMENT),
-    Column("last_error", Text, nullable=False, server_default=""),
-    Column("sent_at", MOMENT),
-    UniqueConstraint("notice_id", "recipient"),
-    CheckConstraint("state IN ('pending', 'sent', 'refused')"),
-    Index("mail_pending", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+    Index("entry_credited", "project_id", "hour", postgresql_where=text("meter_id IS NULL")),
+    Index("entry_opening", "project_id", postgresql_where=text("kind = 'opening'")),
+    Index("entry_grant", "grant_id", postgresql_where=text("grant_id IS NOT NULL")),
 )
 Table(
     "api_key",

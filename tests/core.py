@@ -6,16 +6,21 @@ import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from os_credits.domain.access import Access, Scope
 from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push
+from os_credits.domain.threshold import Lines
+from os_credits.flows.accounts import Done, instruct
 from os_credits.flows.book import book
 from os_credits.flows.ingest import Ingest, Receipt
 from os_credits.flows.label_reading import Limits
+from os_credits.flows.lots import pass_time
 from os_credits.flows.meters import MeterFile, load_meters
+from os_credits.flows.notice import Watch
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
 from os_credits.flows.stats import Stats
@@ -25,8 +30,10 @@ from tests import checker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+    from os_credits.domain.grant import GrantRequest
 
 WINDOW_MS = checker.WINDOW_MS
+WATCH = Watch(Lines())
 ADMIN = Access("test", frozenset({Scope.ADMIN}))
 STALE = float(np.array([STALE_MARKER_BITS], np.int64).view(np.float64)[0])
 # Labels, time in ms, value.
@@ -86,6 +93,10 @@ class Core:
         """Close hours and book what is due."""
         return await book(self.rater, self.stats, grace=grace)
 
+    async def pass_time(self, *, percents: Sequence[Decimal] = ()) -> int:
+        """Start and end the lots whose hour has come."""
+        return await pass_time(self.rater, _watch(percents))
+
     async def charged(self, project: str) -> dict[tuple[str, str, int], int]:
         """Give millionths by meter, flavor and hour number, from the stored charges."""
         async with connection(self.pool) as conn:
@@ -104,6 +115,20 @@ class Core:
         """Read the database's clock."""
         async with connection(self.pool) as conn:
             return int(await conn.fetchval("SELECT extract(epoch FROM now()) * 1000"))
+
+
+def _watch(percents: Sequence[Decimal]) -> Watch:
+    """Watch lines that may be told again at once."""
+    return Watch(
+        Lines(percents=tuple(percents), hysteresis_percent=Decimal(0), cool_down_hours=0)
+    )
+
+
+async def grant(
+    pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal] = ()
+) -> Done:
+    """Give credits to a project, watching these lines."""
+    return await instruct(pool, request, _watch(percents))
 
 
 def new_core(pool: Pool, *, samples_max: int = 200_000) -> Core:

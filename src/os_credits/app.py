@@ -7,6 +7,7 @@ context and end with it, in the reverse order.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -17,21 +18,30 @@ from aiohttp import web
 
 from os_credits.api import (
     admin,
+    allowances,
+    budgets,
+    closing,
     compat,
     costs,
     debug,
     exclusions,
     explain,
+    forecasts,
+    grants,
     history,
     influx,
     keys,
     openapi,
     organisations,
+    people,
+    places,
     prices,
     push,
     read,
     revisions,
     settlements,
+    transfers,
+    thresholds,
     usage,
 )
 from os_credits.api.access_log import AccessLog
@@ -43,12 +53,15 @@ from os_credits.api.metrics import Metrics
 from os_credits.api.middleware import REPLY_HEADERS_OF, map_errors
 from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
+from os_credits.domain.mail import Addressing, Channel, Language
 from os_credits.errors import Unavailable
-from os_credits.flows import book, deliver, notice
+from os_credits.flows import book, deliver, forecast, notice
+from os_credits.flows import closing as ends
 from os_credits.flows.clock import Clock, Job
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing, adopt_admin_key
 from os_credits.flows.label_reading import Limits
+from os_credits.flows.lots import pass_time
 from os_credits.flows.meters import (
     MeterFile,
     apply_whitelist,
@@ -56,6 +69,7 @@ from os_credits.flows.meters import (
     read_meter_file,
     with_denbi_prices,
 )
+from os_credits.flows.notice import Watch
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
 from os_credits.flows.retain import Kept, retain
@@ -64,7 +78,10 @@ from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
-from os_credits.notify.thresholds import checked_percents
+from os_credits.notify.outlet import MailOutlet, Outlet
+from os_credits.notify.portal_form import PortalForm
+from os_credits.notify.webhook import Webhook
+from os_credits.notify.wording import Wording
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
@@ -78,6 +95,7 @@ LINGER_SECONDS = 5.0
 POOL_CLOSE_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
+GIVE_UP_SECONDS = 600.0
 DAY_MS = 86_400_000
 
 log = structlog.stdlib.get_logger(__name__)
@@ -124,6 +142,10 @@ def _api_routes() -> list[Routes]:
         influx.routes,
         history.routes,
         read.routes,
+        grants.routes,
+        transfers.routes,
+        allowances.routes,
+        forecasts.routes,
         usage.routes,
         explain.routes,
         costs.routes,
@@ -132,7 +154,12 @@ def _api_routes() -> list[Routes]:
         exclusions.routes,
         settlements.routes,
         organisations.routes,
+        thresholds.routes,
+        places.routes,
+        budgets.routes,
         admin.routes,
+        people.routes,
+        closing.routes,
         keys.routes,
         compat.routes,
         debug.routes,
@@ -263,7 +290,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         started_at=datetime.now(UTC),
         precision=settings.precision,
         public_url=settings.public_url,
-        notice_percents=tuple(settings.notice_percents),
+        watch=watch_of(settings),
         grace_period=timedelta(seconds=settings.grace_period_seconds),
         acceptance_window=timedelta(days=settings.acceptance_window_days),
     )
@@ -281,13 +308,7 @@ def _jobs(
     jobs = [Job("refresh", REFRESH_SECONDS, refresh)]
     if settings.endpoints_only:
         return jobs
-    letterhead = Letterhead(
-        sender=settings.mail_from,
-        copies=tuple(settings.mail_cc),
-        public_url=settings.public_url,
-        precision=settings.precision,
-    )
-    percents = checked_percents(settings.notice_percents)
+    watch = watch_of(settings)
     rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
     grace = timedelta(seconds=settings.grace_period_seconds)
     kept = Kept(samples=_days(settings.samples_kept_days), usage=_days(settings.usage_kept_days))
@@ -298,18 +319,39 @@ def _jobs(
             settings.book_interval_seconds,
             lambda: book.book(rater, stats, grace=grace),
         ),
+        Job(
+            "lots",
+            settings.book_interval_seconds,
+            lambda: pass_time(rater, watch),
+            again_if_busy=True,
+        ),
+        Job(
+            "closing",
+            settings.notice_interval_seconds,
+            lambda: ends.tell(pool, watch.addressing),
+        ),
         Job("seal", settings.book_interval_seconds, Sealer(pool, rater, grace=grace).run),
+        Job("forecast", settings.forecast_interval_seconds, lambda: forecast.run(pool)),
         Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
         Job(
             "notice",
             settings.notice_interval_seconds,
-            lambda: notice.check(pool, percents, message_id_domain=letterhead.domain),
+            lambda: notice.check(pool, watch),
         ),
     ]
-    if settings.mail_host:
-        run = _deliverer(settings, pool, letterhead)
-        jobs.append(Job("deliver", settings.deliver_interval_seconds, run))
+    jobs += _deliveries(settings, pool)
     return jobs
+
+
+def watch_of(settings: Settings) -> Watch:
+    """Say which lines are watched."""
+    addressing = Addressing(
+        message_id_domain=letterhead_of(settings).domain,
+        digest_hour=settings.digest_hour,
+        webhook=bool(settings.webhook_url),
+        portal=bool(settings.portal_limit_url),
+    )
+    return Watch(settings.lines, addressing)
 
 
 def _days(count: int) -> timedelta | None:
@@ -317,22 +359,56 @@ def _days(count: int) -> timedelta | None:
     return timedelta(days=count) if count else None
 
 
-def _deliverer(
-    settings: Settings, pool: Pool, letterhead: Letterhead
-) -> Callable[[], Awaitable[int]]:
-    mailer = SmtpMailer(
-        host=settings.mail_host,
-        port=settings.mail_port,
-        tls=settings.mail_tls,
-        user=settings.mail_user,
-        password=settings.mail_password.get_secret_value(),
-        timeout_seconds=settings.mail_timeout_seconds,
+def letterhead_of(settings: Settings) -> Letterhead:
+    """Say what is the same in every mail; Misconfigured for addresses or templates that cannot be.
+
+    The templates are read from their folder each time.
+    """
+    return Letterhead(
+        sender=settings.mail_from,
+        copies=tuple(settings.mail_cc),
+        public_url=settings.public_url,
+        precision=settings.precision,
+        override=settings.mail_override_address,
+        language=Language(settings.mail_language),
+        wording=Wording(settings.mail_template_folder),
     )
 
-    async def run() -> int:
-        result = await deliver.deliver(
-            pool, mailer, letterhead, attempts_max=settings.mail_attempts_max
-        )
-        return result.sent_count
 
-    return run
+def outlets_of(settings: Settings) -> list[Outlet]:
+    """List the channels that are set up."""
+    outlets: list[Outlet] = []
+    seconds = settings.mail_timeout_seconds
+    if settings.mail_host:
+        mailer = SmtpMailer(
+            host=settings.mail_host,
+            port=settings.mail_port,
+            tls=settings.mail_tls,
+            user=settings.mail_user,
+            password=settings.mail_password.get_secret_value(),
+            timeout_seconds=seconds,
+        )
+        outlets.append(MailOutlet(mailer, letterhead_of(settings)))
+    if settings.webhook_url:
+        secret = settings.webhook_secret.get_secret_value()
+        outlets.append(Webhook(settings.webhook_url, secret, time.time, seconds))
+    if settings.portal_limit_url:
+        outlets.append(PortalForm(settings.portal_limit_url, timeout_seconds=seconds))
+    return outlets
+
+
+def _deliveries(settings: Settings, pool: Pool) -> list[Job]:
+    """List a job for each channel, so that none waits for another, and one that gives up."""
+
+    def sender(outlet: Outlet) -> Callable[[], Awaitable[int]]:
+        async def run() -> int:
+            done = await deliver.deliver(pool, outlet, attempts_max=settings.mail_attempts_max)
+            return done.sent_count
+
+        return run
+
+    jobs = [Job("give_up", GIVE_UP_SECONDS, lambda: deliver.give_up(pool))]
+    for outlet in outlets_of(settings):
+        name = "deliver" if outlet.channel is Channel.MAIL else f"deliver_{outlet.channel}"
+        jobs.append(Job(name, settings.deliver_interval_seconds, sender(outlet)))
+    return jobs

@@ -23,17 +23,18 @@ RENAMED = {
     "credits_host": "host",
     "credits_port": "port",
     "endpoints_only": "endpoints_only",
+    "mail_contact_url": "portal_limit_url",
     "mail_from": "mail_from",
     "mail_smtp_password": "mail_password",
     "mail_smtp_port": "mail_port",
     "mail_smtp_server": "mail_host",
     "mail_smtp_user": "mail_user",
     "metrics_to_bill": "metrics_to_bill",
+    "notification_to_overwrite": "mail_override_address",
 }
 NOT_USED_YET = {
     "api_contact_base_url": "granted credits are not fetched from a portal",
     "api_contact_key": "granted credits are not fetched from a portal",
-    "mail_contact_url": "notices are sent by mail, not through a portal",
 }
 GONE = {
     "credits_history_db": "the history lies in PostgreSQL",
@@ -87,7 +88,6 @@ def translate(environment: Mapping[str, str | None]) -> Translation:
     _database_url(given, found)
     _mail(given, found)
     _prices(given, found)
-    _notification_to_overwrite(given, found)
     _old_formats(given, found)
     for name, reason in NOT_USED_YET.items():
         if name in given:
@@ -175,22 +175,6 @@ def _prices(given: Mapping[str, str], found: Translation) -> None:
     elif not _wins(given, "metrics_to_bill", old, found):
         wanted = {metric: given[name] for name, metric in _PRICES.items() if name in given}
         found.note(old, "metrics_to_bill", json.dumps(wanted), remark=f"read as {wanted}")
-
-
-def _notification_to_overwrite(given: Mapping[str, str], found: Translation) -> None:
-    """Let no mail out where all of it was meant for one address: owners must not get any."""
-    if "notification_to_overwrite" not in given:
-        return
-    if f"{PREFIX}mail_host" in given:
-        raise Misconfigured(
-            "NOTIFICATION_TO_OVERWRITE: mail cannot be sent to one address instead of the owners "
-            "yet; remove it, or OS_CREDITS_MAIL_HOST"
-        )
-    found.values["mail_host"] = ""
-    found.warnings.append(
-        "NOTIFICATION_TO_OVERWRITE is not understood yet: no mail is sent at all, so that no "
-        "owner gets what was meant for this address"
-    )
 
 
 def _old_formats(given: Mapping[str, str], found: Translation) -> None:

@@ -32,7 +32,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from os_credits.errors import Misconfigured
+from os_credits.domain.threshold import Lines
+from os_credits.errors import InvalidInput, Misconfigured
 from os_credits.legacy_settings import (
     GONE,
     PREFIX,
@@ -45,7 +46,7 @@ from os_credits.legacy_settings import (
 BUILT_IN_METERS = Path(__file__).resolve().parent / "meters.toml"
 MIB = 1024 * 1024
 # What may stand in a file whose name is given by OS_CREDITS_..._FILE.
-SECRETS = ("database_url", "owner_database_url", "admin_key", "mail_password")
+SECRETS = ("database_url", "owner_database_url", "admin_key", "mail_password", "webhook_secret")
 SECRET_BYTES_MAX = 10_000
 # Variables with our prefix that are for `os-credits demo` and for the tests, no settings.
 OTHER_VARIABLES = (
@@ -102,9 +103,12 @@ def _or_built_in(value: object) -> object:
     return value or BUILT_IN_METERS
 
 
+def _or_none(value: object) -> object:
+    return value or None
+
+
 Networks = Annotated[list[IPv4Network | IPv6Network], NoDecode, BeforeValidator(_split)]
-Percent = Annotated[Decimal, Field(ge=0, le=100, decimal_places=3)]
-Percents = Annotated[list[Percent], NoDecode, BeforeValidator(_split)]
+Figures = Annotated[list[Decimal], NoDecode, BeforeValidator(_split)]
 OptionalNames = Annotated[list[str] | None, NoDecode, BeforeValidator(names_of)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -147,6 +151,7 @@ class Settings(BaseSettings):
     rate_interval_seconds: Seconds = 1
     book_interval_seconds: Seconds = 5
     notice_interval_seconds: Seconds = 10
+    forecast_interval_seconds: Seconds = 60
     deliver_interval_seconds: Seconds = 2
     grace_period_seconds: Annotated[int, Field(ge=0, le=86400)] = 900
     rate_samples_max: Count = 200_000
@@ -170,8 +175,15 @@ class Settings(BaseSettings):
     label_bytes_max: Annotated[int, Field(gt=0, le=2048)] = 1024
     label_sets_cached_max: Count = 1_000_000
 
+    # Thresholds.
+    notice_percents: Figures = [Decimal(50), Decimal(20), Decimal(0)]
+    notice_credits: Figures = []
+    notice_days: Figures = []
+    notice_burn_per_day: Figures = []
+    notice_hysteresis_percent: Decimal = Decimal(5)
+    notice_cool_down_hours: int = 24
+
     # Mail.
-    notice_percents: Percents = [Decimal(50), Decimal(20), Decimal(0)]
     mail_host: str = ""
     mail_port: Annotated[int, Field(ge=1, le=65535)] = 25
     mail_tls: Literal["none", "starttls", "tls"] = "none"
@@ -179,8 +191,15 @@ class Settings(BaseSettings):
     mail_password: SecretStr = SecretStr("")
     mail_from: str = "os_credits@localhost"
     mail_cc: Names = []
+    mail_override_address: str = ""
+    mail_language: Literal["en", "de"] = "en"
+    mail_template_folder: Annotated[Path | None, BeforeValidator(_or_none)] = None
     mail_timeout_seconds: Seconds = 30
     mail_attempts_max: Count = 100
+    digest_hour: Annotated[int, Field(ge=0, le=23)] = 6
+    webhook_url: Annotated[str, AfterValidator(_web_address), Field(repr=False)] = ""
+    webhook_secret: SecretStr = SecretStr("")
+    portal_limit_url: Annotated[str, AfterValidator(_web_address)] = ""
 
     # Logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -209,8 +228,30 @@ class Settings(BaseSettings):
                 "OS_CREDITS_BODIES_BYTES_MAX is for all bodies together: it must not be smaller "
                 "than OS_CREDITS_BODY_BYTES_MAX or OS_CREDITS_DECODED_BYTES_MAX"
             )
+        if self.webhook_url and not self.webhook_secret.get_secret_value():
+            raise ValueError("OS_CREDITS_WEBHOOK_URL needs OS_CREDITS_WEBHOOK_SECRET to sign with")
         self._check_retention()
+        self._check_lines()
         return self
+
+    @property
+    def lines(self) -> Lines:
+        """Give the lines that hold for whoever wants no others."""
+        return Lines(
+            percents=tuple(self.notice_percents),
+            credits=tuple(self.notice_credits),
+            days=tuple(self.notice_days),
+            burn_per_day=tuple(self.notice_burn_per_day),
+            hysteresis_percent=self.notice_hysteresis_percent,
+            cool_down_hours=self.notice_cool_down_hours,
+        )
+
+    def _check_lines(self) -> None:
+        try:
+            _ = self.lines
+        except InvalidInput as error:
+            place = f"OS_CREDITS_NOTICE_{(error.where or '').upper()}"
+            raise ValueError(f"{place}: {error.message}") from None
 
     def _check_retention(self) -> None:
         """Refuse to drop what an accepted sample may still change (rule 10)."""

@@ -68,6 +68,7 @@ def settings_for(database_url: str, **changes: Any) -> Settings:
         "rate_interval_seconds": 0.05,
         "book_interval_seconds": 0.2,
         "notice_interval_seconds": 0.2,
+        "forecast_interval_seconds": 1,
         "deliver_interval_seconds": 0.1,
         "open_compat_networks": [],
         "log_level": "WARNING",

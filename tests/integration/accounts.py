@@ -6,9 +6,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from os_credits.flows.notice import rearm
+from os_credits.domain.person import Person
+from os_credits.domain.threshold import Lines
+from os_credits.flows.notice import Watch, rearm, tell_before_lift
+from os_credits.store.people import put_people
 from os_credits.store.pool import connection, transaction
-from os_credits.store.projects import put_owner
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection, Pool
 
 PERCENTS = (Decimal(50), Decimal(20), Decimal(0))
+# Lines that may be told again at once.
+LINES = Lines(percents=PERCENTS, hysteresis_percent=Decimal(0), cool_down_hours=0)
+WATCH = Watch(LINES)
 OWNER = "ada@lab.example"
 
 
@@ -32,19 +37,24 @@ async def open_account(
             uuid4().bytes,
             name,
         )
-        for owner in owners:
-            await put_owner(conn, project_id, owner, "Ada")
+        people = [(int(project_id), Person(owner, "Ada")) for owner in owners]
+        await put_people(conn, people)
         return int(project_id)
 
 
 async def append_entry(conn: Connection, project_id: int, kind: str, amount: Decimal | int) -> None:
-    """Write an entry as it may come from the ledger, with made-up hashes."""
+    """Write an entry as it may come from the ledger, with made-up hashes; a lot if it adds."""
     await conn.execute(
         """
-        INSERT INTO entry (project_id, sequence, kind, amount, balance, hour, reason, author,
-                           entry_key, booked_at, previous_hash, hash)
-        SELECT $1, coalesce(max(sequence), 0) + 1, $2, $3,
-               coalesce(sum(amount), 0) + $3, date_trunc('hour', now(), 'UTC'), 'test', 'test',
+        WITH lot AS (
+            INSERT INTO project_grant (project_id, amount, reason, author, kind)
+            SELECT $1, $3, 'test', 'test', $2 WHERE $3::numeric > 0 AND $2 <> 'correction'
+            RETURNING id
+        )
+        INSERT INTO entry (project_id, sequence, kind, amount, balance, hour, grant_id, reason,
+                           author, entry_key, booked_at, previous_hash, hash)
+        SELECT $1, coalesce(max(sequence), 0) + 1, $2, $3, coalesce(sum(amount), 0) + $3,
+               date_trunc('hour', now(), 'UTC'), (SELECT id FROM lot), 'test', 'test',
                $4, now(), '', ''
         FROM entry WHERE project_id = $1
         """,
@@ -61,12 +71,13 @@ async def grant(
     amount: Decimal | int,
     *,
     kind: str = "grant",
-    percents: Sequence[Decimal] = PERCENTS,
+    watch: Watch = WATCH,
 ) -> None:
-    """Append a grant (or an adjustment) and arm what it lifted, as the grant's flow does."""
+    """Append a grant (or an adjustment) with what stands around it, as the account's flow does."""
     async with transaction(pool) as conn:
+        before = await tell_before_lift(conn, [project_id], watch)
         await append_entry(conn, project_id, kind, amount)
-        await rearm(conn, project_id, percents)
+        await rearm(conn, before, watch)
 
 
 async def use(pool: Pool, project_id: int, amount: Decimal | int | str) -> None:

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from os_credits.domain.notice import MailState
+from os_credits.domain.mail import MailState
 from os_credits.errors import Unavailable
 from tests.faults import Fault, Injected, Kind, Place, Plan
 from tests.integration.fault_child import Nursery, Order

@@ -59,11 +59,13 @@ _TABLES = {
         FROM entry e JOIN project p ON p.id = e.project_id LEFT JOIN meter m ON m.id = e.meter_id
         LEFT JOIN flavor f ON f.id = e.flavor_id LEFT JOIN entry c ON c.id = e.corrects
         WHERE p.external_id = $1 ORDER BY 1""",
-    "threshold_state": """
-        SELECT t.lowest_percent FROM threshold_state t JOIN project p ON p.id = t.project_id
-        WHERE p.external_id = $1""",
+    "told_line": """
+        SELECT t.kind, t.line, t.rearmed_at IS NULL AS is_told
+        FROM told_line t JOIN project p ON p.id = t.project_id
+        WHERE p.external_id = $1 ORDER BY 1, 2""",
     "notice": """
-        SELECT n.percent, n.balance, n.granted FROM notice n JOIN project p ON p.id = n.project_id
+        SELECT n.kind, n.line, n.from_line, n.balance, n.granted
+        FROM notice n JOIN project p ON p.id = n.project_id
         WHERE p.external_id = $1 ORDER BY n.id""",
     "mail": """
         SELECT split_part(a.recipient, '@', 2) AS host, a.state

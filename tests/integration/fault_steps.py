@@ -13,17 +13,22 @@ from os_credits.domain.amount import credits_of
 from os_credits.domain.grant import GrantRequest
 from os_credits.domain.opening import Opening
 from os_credits.domain.period import HOUR_MS, from_ms
-from os_credits.flows import book, deliver, notice
+from os_credits.domain.person import Person
+from os_credits.domain.threshold import Lines
+from os_credits.flows import deliver, notice
 from os_credits.flows.exclusions import ExclusionRequest, exclude
 from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import apply_whitelist, load_meters
+from os_credits.flows.notice import Watch
 from os_credits.flows.opening import Opener, import_opening
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
+from os_credits.notify.outlet import MailOutlet
 from os_credits.store.pool import connection, open_pool
-from os_credits.store.projects import find_projects, put_owner
+from os_credits.store.people import put_people
+from os_credits.store.projects import find_projects
 from tests.checker import WINDOW_MS
-from tests.core import Core, Written, new_core
+from tests.core import Core, Written, grant, new_core
 from tests.faults import FaultyMailer, Plan, connection_class
 from tests.integration.fault_waves import FILE, VCPU, Wave
 
@@ -32,7 +37,8 @@ if TYPE_CHECKING:
 
 MINUTE_MS = 60_000
 PERCENTS = (Decimal(50), Decimal(20), Decimal(0))
-OPENER = Opener("test", Limits(64, 1024, 1000), WINDOW_MS, PERCENTS)
+WATCH = Watch(Lines(percents=PERCENTS, hysteresis_percent=Decimal(0), cool_down_hours=0))
+OPENER = Opener("test", Limits(64, 1024, 1000), WINDOW_MS, WATCH)
 LETTERHEAD = Letterhead(sender="credits@cloud.example", public_url="https://credits.example")
 
 
@@ -96,7 +102,7 @@ class Grant:
         request = GrantRequest(
             await world.id_of(project), credits_of(self.amount), "budget", "test", key
         )
-        await book.grant(world.core.pool, request, percents=PERCENTS)
+        await grant(world.core.pool, request, percents=PERCENTS)
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,8 @@ class Owner:
         """Store the address."""
         project_id = await world.id_of(project)
         async with connection(world.core.pool) as conn:
-            await put_owner(conn, project_id, f"{project}@{self.domain}", "Ada")
+            person = Person(f"{project}@{self.domain}", "Ada")
+            await put_people(conn, [(project_id, person)])
 
 
 async def exclude_some(world: World, project: str) -> None:
@@ -140,18 +147,18 @@ async def import_old(world: World, project: str) -> None:
 
 
 async def check(world: World, project: str) -> None:
-    await notice.check(world.core.pool, PERCENTS)
+    await notice.check(world.core.pool, WATCH)
 
 
 async def deliver_due(world: World, project: str) -> None:
-    await deliver.deliver(world.core.pool, world.mailer, LETTERHEAD)
+    await deliver.deliver(world.core.pool, MailOutlet(world.mailer, LETTERHEAD))
 
 
 async def deliver_later(world: World, project: str) -> None:
     """Deliver once every claim has run out, and once every pause is over."""
-    for days in (1, 100):
+    for days in (1, 2):
         later = datetime.now(UTC) + timedelta(days=days)
-        await deliver.deliver(world.core.pool, world.mailer, LETTERHEAD, later)
+        await deliver.deliver(world.core.pool, MailOutlet(world.mailer, LETTERHEAD), later)
 
 
 async def make_world(database_url: str) -> int:

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import credits_of
-from os_credits.domain.grant import GrantRequest
+from os_credits.domain.grant import GrantRequest, Terms
 from os_credits.domain.meter import MeterDefinition
-from os_credits.flows.book import grant
+from os_credits.domain.period import from_ms
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.seal import Sealer
 from os_credits.store import rating_state
 from os_credits.store.pool import connection, transaction
-from tests.core import Core, Written, opened_core
+from tests.core import Core, Written, grant, opened_core
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -56,11 +56,13 @@ def server(project: str, time_ms: int, *, status: str = "ACTIVE") -> Written:
     return {**labels, "flavor": "big", "status": status}, time_ms, 1.0
 
 
-async def give(core: Core, project: str, amount: int, key: str) -> None:
+async def give(
+    core: Core, project: str, amount: int, key: str, *, terms: Terms | None = None
+) -> None:
     """Grant credits to a project that has samples."""
     async with connection(core.pool) as conn:
         project_id = await conn.fetchval("SELECT id FROM project WHERE external_id = $1", project)
-    request = GrantRequest(project_id, credits_of(amount), "budget", "ada", key)
+    request = GrantRequest(project_id, credits_of(amount), "budget", "ada", key, terms or Terms())
     await grant(core.pool, request, percents=())
 
 
@@ -71,6 +73,10 @@ async def book_all(core: Core) -> int:
         await rating_state.lock(conn)  # charges are changed by one at a time
         await conn.execute(
             "UPDATE charge SET changed_at = changed_at - interval '1 hour', "
+            "differs_since = differs_since - interval '1 hour'"
+        )
+        await conn.execute(
+            "UPDATE expiry SET changed_at = changed_at - interval '1 hour', "
             "differs_since = differs_since - interval '1 hour'"
         )
     return await core.book(grace=GRACE)
@@ -98,8 +104,12 @@ async def fill(core: Core) -> int:
         )
     await book_all(core)
     await give(core, "alpha", 1000, "one")
-    await give(core, "beta", 500, "two")
+    await give(core, "beta", 500, "two", terms=Terms(from_ms(start - 7 * HOUR_MS)))
     await seal(core)
+    # Of this one a part is burned, and the rest expires, less what is used late before its end.
+    ended = Terms(from_ms(start - HOUR_MS), from_ms(start + 3 * HOUR_MS))
+    await give(core, "beta", 500, "ended", terms=ended)
+    await book_all(core)
     # Late: corrections. After that, the open hour, and a grant that no seal holds.
     await core.push([vcpu("alpha", start + HOUR_MS + 7, 15), vcpu("beta", start - 7, 0)])
     await book_all(core)

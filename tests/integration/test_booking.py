@@ -15,12 +15,11 @@ from os_credits.domain.grant import GrantRequest
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH, HOUR, floor_hour, from_ms
 from os_credits.errors import Conflict, NotFound
-from os_credits.flows.book import grant
 from os_credits.flows.meters import FilePrice, MeterFile, apply_whitelist, load_meters
 from os_credits.flows.prices import set_price
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import connection, transaction
-from tests.core import Core, Written, new_core, opened_core
+from tests.core import Core, Written, grant, new_core, opened_core
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -174,7 +173,7 @@ async def test_a_grant_is_given_once_for_each_key(core: Core) -> None:
     again = await grant(core.pool, request, percents=PERCENTS)
 
     assert (True, False) == (first.created, again.created)
-    assert first.entry_id == again.entry_id
+    assert first.effect == again.effect
     assert Decimal("100.5") == again.balance.current == again.balance.granted
     other = GrantRequest(project_id, credits_of("100.6"), "start", "tester", "k1")
     with pytest.raises(Conflict, match="k1"):

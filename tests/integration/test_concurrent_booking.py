@@ -11,11 +11,10 @@ import pytest
 
 from os_credits.domain.amount import credits_of
 from os_credits.domain.grant import GrantRequest
-from os_credits.flows.book import grant
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import snapshot
 from tests.acceptance import stored
-from tests.core import Core, new_core, opened_core
+from tests.core import Core, grant, new_core, opened_core
 from tests.integration.three_meters import (
     AT_ONCE,
     FILE,

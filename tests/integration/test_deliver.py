@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from os_credits.domain.notice import MailState
+from os_credits.domain.mail import MailState
 from os_credits.errors import Unavailable
 from os_credits.flows import deliver as flow
 from os_credits.flows.deliver import DeliverResult, deliver
@@ -21,7 +21,7 @@ from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
 from os_credits.store import mails
 from os_credits.store.pool import connection, open_pool
-from tests.integration.accounts import OWNER, PERCENTS, grant, open_account, use
+from tests.integration.accounts import OWNER, WATCH, grant, open_account, use
 from tests.integration.mail_server import CUT, HANG, MailServer, mail_server
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ async def write_mails(pool: Pool, owners: Sequence[str] = (OWNER,), name: str = 
     project = await open_account(pool, name, owners=owners)
     await grant(pool, project, 1000)
     await use(pool, project, "501.9")
-    assert 1 == await check(pool, PERCENTS, NOON)
+    assert 1 == await check(pool, WATCH, NOON)
     return project
 
 
@@ -78,10 +78,10 @@ async def test_a_crossing_becomes_one_mail(pool: Pool, server: MailServer) -> No
 
     assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == SENT
     assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + HOUR) == NOTHING
-    assert 0 == await check(pool, PERCENTS, NOON + HOUR)
+    assert 0 == await check(pool, WATCH, NOON + HOUR)
     await use(pool, project, 298)
     await use(pool, project, 300)
-    assert 1 == await check(pool, PERCENTS, NOON + HOUR)
+    assert 1 == await check(pool, WATCH, NOON + HOUR)
     assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + HOUR) == SENT
 
     [(recipients, first), (_, second)] = server.received

@@ -13,12 +13,11 @@ from os_credits.domain.amount import credits_of
 from os_credits.domain.grant import GrantRequest
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH, HOUR, from_ms
-from os_credits.flows.book import grant
 from os_credits.flows.history import beginning, read_history, read_used
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.prices import set_price
 from os_credits.store.pool import connection, snapshot
-from tests.core import Core, Written, opened_core
+from tests.core import Core, Written, grant, opened_core
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -14,25 +15,28 @@ from os_credits.domain.entry import CHAIN_START, EntryKind, link_hash
 from os_credits.domain.grant import GrantRequest
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH, from_ms
+from os_credits.domain.person import Person
+from os_credits.domain.threshold import Lines
 from os_credits.errors import Conflict, InvalidInput
-from os_credits.flows.book import grant
 from os_credits.flows.history import beginning, read_history, read_used
 from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
+from os_credits.flows.notice import Watch
 from os_credits.flows.notice import check as check_notices
 from os_credits.flows.opening import Opened, Opener, import_opening
 from os_credits.flows.opening_file import read_opening
 from os_credits.store.balances import read_balances
 from os_credits.store.entries import list_entries
-from os_credits.store.notices import list_notices, list_states
+from os_credits.store.notices import list_notices, list_watched
 from os_credits.store.pool import connection, snapshot
-from os_credits.store.projects import list_owners, list_projects_by_id
+from os_credits.store.people import list_people
+from os_credits.store.projects import list_projects_by_id
 from os_credits.store.spending import list_given
 from os_credits.web.history import read_facts
 from os_credits.web.history_view import view_of
 from os_credits.web.span import span_of
 from tests.checker import WINDOW_MS, checked
-from tests.core import Core, Written, new_core, opened_core
+from tests.core import Core, Written, grant, new_core, opened_core
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,7 +46,9 @@ if TYPE_CHECKING:
 
 HOUR_MS = 3_600_000
 AT_ONCE = timedelta(0)
-OPENER = Opener("cli:ada", Limits(64, 1024, 1000), WINDOW_MS, (Decimal(50), Decimal(20)))
+PERCENTS = (Decimal(50), Decimal(20))
+WATCH = Watch(Lines(percents=PERCENTS, hysteresis_percent=Decimal(0), cool_down_hours=0))
+OPENER = Opener("cli:ada", Limits(64, 1024, 1000), WINDOW_MS, WATCH)
 LABELS = {"project": "p", "server": "a"}
 FILE = MeterFile(
     (
@@ -286,7 +292,7 @@ async def test_other_content_under_the_same_key_is_refused_before_anything_is_wr
     async with connection(core.pool) as conn:
         assert 0 == await conn.fetchval("SELECT count(*) FROM project WHERE name = 'beta'")
     request = GrantRequest(1, credits_of(1), "x", "x", "opening-grant:1:2027")
-    await grant(core.pool, request, percents=OPENER.percents)
+    await grant(core.pool, request, percents=PERCENTS)
     with pytest.raises(Conflict, match="was used for another grant"):
         await open_with(core, first, known | {"grants": [{"id": "2027", "amount": "1"}]})
 
@@ -317,19 +323,20 @@ async def test_nobody_is_told_of_lines_that_were_crossed_before(core: Core) -> N
     [opened] = await open_with(
         core, first, project(grants=[{"id": "a", "amount": "1000"}], charged=charged)
     )
-    lines = (*OPENER.percents, Decimal(0))
-    nobody = await check_notices(core.pool, OPENER.percents)
+    lines = (*PERCENTS, Decimal(0))
+    watch = replace(WATCH, lines=replace(WATCH.lines, percents=lines))
+    nobody = await check_notices(core.pool, WATCH)
     request = GrantRequest(opened.project_id, credits_of(1000), "more", "ada", "k")
     await grant(core.pool, request, percents=lines)
 
     await core.push([vcpu(first, 0), vcpu(first + HOUR_MS, 200)])
     await core.rate()
-    told = await check_notices(core.pool, lines)
+    told = await check_notices(core.pool, watch)
 
     assert (0, 1) == (nobody, told)
     async with connection(core.pool) as conn:
         [notice] = await list_notices(conn, opened.project_id, limit=9)
-        assert [("ada@lab.example", "Ada")] == await list_owners(conn, opened.project_id)
+        assert [Person("ada@lab.example", "Ada")] == await list_people(conn, opened.project_id)
     assert (Decimal(50), credits_of(900), credits_of(2000)) == (
         notice.percent,
         notice.balance,
@@ -341,12 +348,12 @@ async def test_the_next_line_below_the_opening_is_told(core: Core) -> None:
     first = await first_hour(core)
     charged = [{"meter": "vcpu", "credits": "600"}]
     await open_with(core, first, project(grants=[{"id": "a", "amount": "1000"}], charged=charged))
-    before = await check_notices(core.pool, OPENER.percents)
+    before = await check_notices(core.pool, WATCH)
 
     await core.push([vcpu(first, 0), vcpu(first + HOUR_MS, 250)])
     await core.rate()
 
-    assert (0, 1) == (before, await check_notices(core.pool, OPENER.percents))
+    assert (0, 1) == (before, await check_notices(core.pool, WATCH))
 
 
 async def test_history_and_page_count_the_opening_as_used_and_granted(core: Core) -> None:
@@ -403,7 +410,7 @@ async def test_what_was_given_is_found_by_the_index_of_all_but_usage(core: Core)
         await conn.execute("SET LOCAL enable_seqscan = off")
         explaining: Any = Explaining(conn)
         await read_balances(explaining, [1])
-        await list_states(explaining, after_id=0, limit=10)
+        await list_watched(explaining, after_id=0, limit=10)
         await list_given(explaining, 1, start=EPOCH, limit=10)
 
     assert 3 == len(explaining.plans)

@@ -15,10 +15,9 @@ from os_credits.domain.amount import credits_of
 from os_credits.domain.grant import GrantRequest
 from os_credits.domain.meter import MeterDefinition
 from os_credits.errors import Unavailable
-from os_credits.flows.book import grant
 from os_credits.flows.meters import FilePrice, MeterFile
 from tests.acceptance import stored
-from tests.core import Core, Written, new_core, opened_core
+from tests.core import Core, Written, grant, new_core, opened_core
 from tests.crash.proxy import Proxy
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import Any
 
 from os_credits.domain.amount import to_micro
 from os_credits.store.pool import connection, snapshot
-from tests.laws.scene import MismatchError, Place, Scene
+from tests.laws.mismatch import MismatchError
+from tests.laws.scene import Place, Scene
 
 BOOKINGS_MAX = 20
 SHOWN_MAX = 6

@@ -84,6 +84,7 @@ class Copy:
             label_sets_cached_max=chance.choice([5, 1_000_000]),
             endpoints_only=not self._always_works and chance.random() < 0.4,
             notice_interval_seconds=3600,
+            forecast_interval_seconds=3600,
         )
 
 

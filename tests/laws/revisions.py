@@ -12,8 +12,9 @@ from os_credits.flows.retain import Kept, retain
 from os_credits.store import batches, retention
 from os_credits.store.pool import connection
 from tests.laws.events import Shape
+from tests.laws.mismatch import MismatchError
 from tests.laws.oracle import HOUR
-from tests.laws.scene import MismatchError, Scene
+from tests.laws.scene import Scene
 
 DROPS_MAX = 100
 

@@ -15,6 +15,7 @@ from os_credits.store.pool import connection
 from tests.laws import oracle
 from tests.laws.bodies import Body, Names
 from tests.laws.copies import Copies
+from tests.laws.mismatch import MismatchError
 from tests.laws.oracle import HOUR
 from tests.laws.sets import Point, RandomMeter
 
@@ -22,10 +23,6 @@ RATING_SECONDS_MAX = 30
 WAIT_SECONDS = 0.03
 # Project, meter (both by their numbers in the set), flavor, hour.
 Place = tuple[int, int, str, int]
-
-
-class MismatchError(Exception):
-    """The service says something else than the oracle, or something that cannot be."""
 
 
 @dataclass(frozen=True)

@@ -8,56 +8,25 @@ says; the last line counts sets and mismatches. `--sets 1 --seed N` plays set N 
 
 import argparse
 import asyncio
-import sys
 import tempfile
-import time
 import traceback
 from collections.abc import Iterator, Sized
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
 from os_credits.flows.verify import verify
-from os_credits.store.migrate import migrate
 from tests import database
 from tests.laws.copies import Copies, running_copies
+from tests.laws.mismatch import MismatchError
 from tests.laws.oracle import WINDOW
 from tests.laws.plan import Plan, draw_plan, play
-from tests.laws.scene import MismatchError
 from tests.laws.shrink import shrunk
+from tests.laws.tally import Tally, say, template
 
 # A new database now and then, or the sets of long ago would slow down every price change.
 SETS_PER_DATABASE = 50
 LANES = 6
 MISMATCHES_MAX = 5
-PROGRESS_SECONDS = 15
-
-
-@dataclass
-class Tally:
-    """What came of the sets so far."""
-
-    sets: int = 0
-    mismatches: int = 0
-    started: float = field(default_factory=time.monotonic)
-    told: float = field(default_factory=time.monotonic)
-
-    def count(self) -> None:
-        """Count a set, and tell now and then how far it has come."""
-        self.sets += 1
-        if time.monotonic() > self.told + PROGRESS_SECONDS:
-            self.told = time.monotonic()
-            say(f"  {self}, {self.rate:.1f} sets/s")
-
-    def __str__(self) -> str:
-        """Write the last line of a run."""
-        return f"sets {self.sets}, mismatches {self.mismatches}"
-
-    @property
-    def rate(self) -> float:
-        """Give sets per second."""
-        return self.sets / (time.monotonic() - self.started)
 
 
 async def soak(database_url: str, seeds: range, tally: Tally) -> None:
@@ -106,20 +75,6 @@ async def _problem(plan: Plan, copies: Copies) -> str:
     return ""
 
 
-def say(text: str) -> None:
-    """Tell whoever watches."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-@contextmanager
-def _template() -> Iterator[str]:
-    with database.database(database.server_url(), as_template=True) as url:
-        migrate(url, database.as_service(url))
-        database.close_to_sessions(url)
-        yield database.name_of(url)
-
-
 def main() -> None:
     """Play as many sets as asked for; the exit status says whether all were right."""
     parser = argparse.ArgumentParser(description="Random sets against the oracle.")
@@ -127,10 +82,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     wanted = parser.parse_args()
     seeds, tally = range(wanted.seed, wanted.seed + wanted.sets), Tally()
-    with _template() as template:
+    with template() as name:
         for start in range(0, len(seeds), SETS_PER_DATABASE):
             part = seeds[start : start + SETS_PER_DATABASE]
-            with database.database(database.server_url(), template=template) as url:
+            with database.database(database.server_url(), template=name) as url:
                 asyncio.run(soak(database.as_service(url), part, tally))
             if tally.mismatches >= MISMATCHES_MAX:
                 break

@@ -2,7 +2,8 @@
 
 import asyncio
 
-from tests.laws.soak import Tally, say, soak
+from tests.laws.soak import soak
+from tests.laws.tally import Tally, say
 
 # Sets that are played on every run; among them are those that noticed mutations of the service.
 SEEDS = range(11, 41)

@@ -369,19 +369,19 @@ def test_prices_by_metric_win_over_the_two_of_old(environment: Set) -> None:
     assert "VCPU_CREDIT_PER_HOUR is ignored, since METRICS_TO_BILL is set" in warnings
 
 
-def test_no_mail_goes_out_where_all_of_it_was_meant_for_one_address(environment: Set) -> None:
+def test_all_mail_goes_to_the_one_address_that_it_went_to_before(environment: Set) -> None:
     environment(MAIL_SMTP_SERVER="smtp", NOTIFICATION_TO_OVERWRITE="me@example.org")
 
     settings, warnings = read_settings()
 
-    assert settings.mail_host == ""
-    assert any(one.startswith("NOTIFICATION_TO_OVERWRITE is not understood") for one in warnings)
+    assert (settings.mail_host, settings.mail_override_address) == ("smtp", "me@example.org")
+    assert any("set OS_CREDITS_MAIL_OVERRIDE_ADDRESS instead" in one for one in warnings)
 
 
-def test_mail_to_one_address_and_a_new_mail_server_contradict(environment: Set) -> None:
-    environment(OS_CREDITS_MAIL_HOST="smtp", NOTIFICATION_TO_OVERWRITE="me@example.org")
+def test_a_webhook_needs_a_secret(environment: Set) -> None:
+    environment(OS_CREDITS_WEBHOOK_URL="https://hook.example/token")
 
-    with refused("^NOTIFICATION_TO_OVERWRITE: "):
+    with refused("OS_CREDITS_WEBHOOK_URL needs OS_CREDITS_WEBHOOK_SECRET to sign with$"):
         read_settings()
 
 

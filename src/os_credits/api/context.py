@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from typing import TypeAlias
 
@@ -17,6 +16,7 @@ from os_credits.domain.access import Access
 from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing
+from os_credits.flows.notice import Watch
 from os_credits.flows.registry import Registry
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
@@ -59,7 +59,7 @@ class Context:
     started_at: datetime
     precision: int
     public_url: str
-    notice_percents: tuple[Decimal, ...]
+    watch: Watch
     grace_period: timedelta
     acceptance_window: timedelta
 

@@ -38,7 +38,7 @@ from os_credits.store.usage_reads import UsageSum, sum_quantities
 ROWS_DEFAULT = 10_000
 ROWS_MAX = 20_000
 DEFAULT_LENGTH = timedelta(days=30)
-_PLACE = re.compile(r"(\d{1,14})\.([01])\.(\d{1,18})\.(\d{1,9})")
+_PLACE = re.compile(r"(\d{1,14})\.([012])\.(\d{1,18})\.(\d{1,9})")
 
 routes = Routes("History")
 

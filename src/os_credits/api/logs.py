@@ -3,7 +3,7 @@
 Every line goes through the standard library's loggers, ours (structlog) and those of the
 libraries alike, so that one level decides. Only levels can be changed from outside: a body
 that could name a class, a factory or a file would let its sender run code. What senders and
-people wrote is escaped where lines are written: one event is one line.
+people wrote is escaped where lines are written: one event is one line. Mail addresses stay out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import structlog
 from aiohttp.http_exceptions import HttpProcessingError
 from structlog.typing import ExcInfo
 
+from os_credits.domain.person import without_addresses
 from os_credits.domain.text import legible, legible_json
 from os_credits.errors import InvalidInput
 
@@ -48,11 +49,13 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
     last: list[Callable[..., Any]] = (
         [
             structlog.processors.format_exc_info,
+            _without_people,
             structlog.processors.JSONRenderer(),
             lambda _logger, _method, text: legible_json(text),
         ]
         if log_format == "json"
         else [
+            _without_people,
             _on_one_line,
             structlog.dev.ConsoleRenderer(
                 colors=sys.stderr.isatty(), exception_formatter=_write_indented
@@ -75,6 +78,21 @@ def configure_logs(level: str, log_format: Literal["console", "json"]) -> None:
     logging.getLogger("aiohttp.server").addFilter(_without_request_text)
 
 
+def _without_people(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Take mail addresses from every text of a line: paths, messages and errors may hold some.
+
+    A log is kept and copied elsewhere, where nobody can erase an address from it.
+    """
+    for name, value in event.items():
+        if name != "exc_info":
+            shown = value if isinstance(value, str) else repr(value)
+            if (without := without_addresses(shown)) != shown:
+                event[name] = without
+    return event
+
+
 def _on_one_line(
     _logger: object, _method: str, event: MutableMapping[str, Any]
 ) -> MutableMapping[str, Any]:
@@ -91,7 +109,7 @@ def _write_indented(target: TextIO, exc_info: ExcInfo) -> None:
 
     Local variables are not shown: keys may be among them.
     """
-    lines = "".join(traceback.format_exception(*exc_info)).splitlines()
+    lines = without_addresses("".join(traceback.format_exception(*exc_info))).splitlines()
     target.writelines(f"\n    {legible(line)}" for line in lines)
 
 

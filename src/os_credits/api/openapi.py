@@ -27,7 +27,9 @@ _PATH_PARAMETERS = {
     "project": "The project's name, the cloud's id of it, or # and our number of it",
     "project_name": "The project's name",
     "key_id": "The key's number",
+    "email": "A mail address, in any case",
     "organisation": "The organisation's name, or # and our number of it",
+    "budget": "The budget's number (`id`)",
     "entry_id": "The entry's number (`id`)",
 }
 _SECURITY_SCHEMES: dict[str, dict[str, str]] = {

@@ -1,7 +1,8 @@
-"""Organisations: where projects belong, since when, and what each organisation used."""
+"""Organisations: which there are, and what was used beneath each of them."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -10,132 +11,63 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from os_credits.api.auth import access_of, may_read
 from os_credits.api.context import context_of
-from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of, read_names
+from os_credits.api.names import read_names
+from os_credits.api.organisation_shapes import (
+    OrganisationLine,
+    OrganisationPage,
+    OrganisationShape,
+    OrganisationUsage,
+    PartShape,
+    PlacedOrganisation,
+)
 from os_credits.api.read import PageQuery
-from os_credits.api.reading import Moment, Name, Reason
+from os_credits.api.reading import Moment, Name
 from os_credits.api.routes import Answer, Gate, Routes, json_response
-from os_credits.api.shapes import CreditsText, ErrorShape, PeriodShape, ProjectShape, Shape
-from os_credits.domain.organisation import MembershipRequest
-from os_credits.domain.period import HOUR, floor_hour, full_hour
+from os_credits.api.shapes import ErrorShape, PeriodShape, ProjectShape
+from os_credits.domain.amount import added
+from os_credits.domain.organisation import Organisation
+from os_credits.domain.period import HOUR, Period, floor_hour, full_hour
 from os_credits.errors import InvalidInput
-from os_credits.flows.organisations import place_project, resolve_organisation
-from os_credits.store import batches, organisations, projects
-from os_credits.store.pool import connection, snapshot
+from os_credits.flows import organisations as flow
+from os_credits.store import batches, organisations, places, projects
+from os_credits.store.pool import Connection, snapshot
 
 DEFAULT_LENGTH = timedelta(days=30)
+FOUND_NO_ORGANISATION = {404: Answer("There is no such organisation for this key", ErrorShape)}
 
 routes = Routes("Organisations")
 
 
-class OrganisationShape(Shape):
-    """A group of projects."""
-
-    id: int
-    name: str
-
-
-class OrganisationPage(Shape):
-    """Organisations; `next` is the value of `after` for the following page."""
-
-    organisations: list[OrganisationShape]
-    next: int | None
-
-
-class MembershipShape(Shape):
-    """Where a project belongs from `valid_from` on, up to the next start; null: nowhere."""
-
-    organisation: str | None
-    valid_from: datetime
-    reason: str
-    author: str
-    created_at: datetime
-
-
-class MembershipList(Shape):
-    """A project's places that count, by their start."""
-
-    memberships: list[MembershipShape]
-
-
-class OrganisationLine(Shape):
-    """What one project used of one meter while it belonged to the organisation."""
-
-    project: ProjectShape
-    meter: str
-    credits: CreditsText
-
-
-class OrganisationUsage(Shape):
-    """What an organisation's projects used in the hours of a period, booked or not."""
-
-    organisation: OrganisationShape
-    period: PeriodShape
-    credits: CreditsText
-    usage: list[OrganisationLine]
-
-
-class NewMembership(BaseModel):
-    """Where a project shall belong; a name that is new makes an organisation."""
+class NewOrganisation(BaseModel):
+    """An organisation before anything belongs to it."""
 
     model_config = ConfigDict(extra="forbid")
 
-    organisation: Name | None = Field(description="null: to no organisation")
-    valid_from: Moment = Field(description="A full hour; past ones are allowed")
-    reason: Reason
+    name: Name
 
 
-class PeriodQuery(BaseModel):
+class UsageQuery(BaseModel):
     """Which hours to sum; both ends are full hours."""
 
     start: Moment | None = Field(None, description="30 days before the end if not given")
     end: Moment | None = Field(None, description="Hours before this; now if not given")
+    own: bool = Field(False, description="Only projects that belong to the organisation itself")
 
 
 @routes.add(
     "POST",
-    "/api/v1/projects/{project}/organisation",
+    "/api/v1/organisations",
     gate=Gate.ADMIN,
-    summary="Say where a project belongs, from an hour on",
+    summary="Create an organisation",
     answers={
-        200: Answer("That was said before; nothing was added", MembershipShape),
-        201: Answer("It belongs there from that hour on", MembershipShape),
-    }
-    | FOUND_NO_PROJECT,
+        200: Answer("It was there already", OrganisationShape),
+        201: Answer("It is new", OrganisationShape),
+    },
 )
-async def add_membership(
-    request: web.Request, query: ProjectQuery, body: NewMembership
-) -> web.Response:
-    """Move sums of organisations for exactly these hours; no credit of the project changes."""
-    pool = context_of(request).pool
-    async with connection(pool) as conn:
-        project = await project_of(request, conn, query)
-    membership, is_new = await place_project(
-        pool,
-        MembershipRequest(
-            project_id=project.id,
-            organisation=body.organisation,
-            valid_from=body.valid_from,
-            reason=body.reason,
-            author=access_of(request).name,
-        ),
-    )
-    shape = MembershipShape.model_validate(membership)
-    return json_response(shape, status=201 if is_new else 200)
-
-
-@routes.add(
-    "GET",
-    "/api/v1/projects/{project}/organisation",
-    gate=Gate.READ,
-    summary="Where a project belongs, and belonged",
-    answers={200: Answer("Its places that count", MembershipList)} | FOUND_NO_PROJECT,
-)
-async def list_memberships(request: web.Request, query: ProjectQuery) -> MembershipList:
-    """Each holds up to the start of the next one."""
-    async with snapshot(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
-        found = await organisations.list_memberships(conn, project.id)
-    return MembershipList(memberships=[MembershipShape.model_validate(one) for one in found])
+async def add_organisation(request: web.Request, body: NewOrganisation) -> web.Response:
+    """Placing a project in one by a new name creates it as well."""
+    made, is_new = await flow.create_organisation(context_of(request).pool, body.name)
+    return json_response(OrganisationShape.model_validate(made), status=201 if is_new else 200)
 
 
 @routes.add(
@@ -146,53 +78,69 @@ async def list_memberships(request: web.Request, query: ProjectQuery) -> Members
     answers={200: Answer("Organisations, in the order of their numbers", OrganisationPage)},
 )
 async def list_organisations(request: web.Request, query: PageQuery) -> OrganisationPage:
-    """Give a page of organisations; a key that is limited to some projects sees those of these."""
+    """Give a page of organisations, each with the one on which it hangs now.
+
+    A key that is limited to some projects sees those above these, now or at another time.
+    """
     async with snapshot(context_of(request).pool) as conn:
+        seen = await flow.visible_to(conn, among(request))
         found = await organisations.list_organisations(
-            conn, among=_among(request), after_id=query.after, limit=query.limit + 1
+            conn, among=seen, after_id=query.after, limit=query.limit + 1
         )
+        now = await batches.read_now(conn)
+        parents = await places.read_parents(conn, [one.id for one in found], now)
     return OrganisationPage(
-        organisations=[OrganisationShape.model_validate(one) for one in found[: query.limit]],
+        organisations=[
+            PlacedOrganisation(id=one.id, name=one.name, parent=shown(parents.get(one.id), seen))
+            for one in found[: query.limit]
+        ],
         next=found[query.limit - 1].id if len(found) > query.limit else None,
     )
 
 
-def _among(request: web.Request) -> list[str] | None:
-    among = access_of(request).projects
-    return None if among is None else sorted(among)
+def shown(one: Organisation | None, seen: set[int] | None) -> OrganisationShape | None:
+    """Shape an organisation if it is one of those that may be seen (None: all)."""
+    if one is None or (seen is not None and one.id not in seen):
+        return None
+    return OrganisationShape.model_validate(one)
+
+
+def among(request: web.Request) -> list[str] | None:
+    """Give the projects that the caller's key is limited to, for `flows/organisations.py`."""
+    limit = access_of(request).projects
+    return None if limit is None else sorted(limit)
+
+
+async def organisation_of(request: web.Request, conn: Connection) -> Organisation:
+    """Find the organisation of the path, among those that the caller may see."""
+    name = request.match_info["organisation"]
+    return await flow.resolve_organisation(conn, name, among=among(request))
 
 
 @routes.add(
     "GET",
     "/api/v1/organisations/{organisation}/usage",
     gate=Gate.READ,
-    summary="What an organisation's projects used",
-    answers={
-        200: Answer("Credits by project and meter", OrganisationUsage),
-        404: Answer("There is no such organisation for this key", ErrorShape),
-    },
+    summary="What was used beneath an organisation",
+    answers={200: Answer("Credits by part, project and meter", OrganisationUsage)}
+    | FOUND_NO_ORGANISATION,
 )
-async def sum_usage(request: web.Request, query: PeriodQuery) -> OrganisationUsage:
+async def sum_usage(request: web.Request, query: UsageQuery) -> OrganisationUsage:
     """Each hour counts where the project belonged then, as is known now.
 
-    A key that is limited to some projects is told the sums of these.
+    All organisations beneath are included. A key that is limited to some projects is told the
+    sums of these.
     """
-    access = access_of(request)
     async with snapshot(context_of(request).pool) as conn:
-        start, end = _hours(query, await batches.read_now(conn))
-        organisation = await resolve_organisation(
-            conn, request.match_info["organisation"], among=_among(request)
-        )
-        sums = await organisations.sum_by_membership(conn, organisation.id, start=start, end=end)
-        ids = sorted({one.project_id for one in sums})
-        readable = {
-            one.id: ProjectShape.model_validate(one)
-            for one in await projects.list_projects_by_id(conn, ids)
-            if may_read(access, one)
-        }
+        period = _hours(query, await batches.read_now(conn))
+        organisation = await organisation_of(request, conn)
+        sums = await flow.sum_usage(conn, organisation.id, period, own=query.own)
+        readable = await _readable(request, conn, {one.project_id for one in sums})
         names = await read_names(conn)
+        parts = await organisations.name_organisations(conn, {one.part or 0 for one in sums})
     lines = [
         OrganisationLine(
+            part=shown(parts.get(one.part or 0), None),
             project=readable[one.project_id],
             meter=names.meters[one.meter_id].name,
             credits=one.credits,
@@ -202,13 +150,33 @@ async def sum_usage(request: web.Request, query: PeriodQuery) -> OrganisationUsa
     ]
     return OrganisationUsage(
         organisation=OrganisationShape.model_validate(organisation),
-        period=PeriodShape(start=start, end=end),
-        credits=sum((one.credits for one in lines), Decimal(0)),
+        period=PeriodShape(start=period.start, end=period.end),
+        credits=added(*(one.credits for one in lines)),
+        parts=_parts(lines),
         usage=lines,
     )
 
 
-def _hours(query: PeriodQuery, now: datetime) -> tuple[datetime, datetime]:
+async def _readable(
+    request: web.Request, conn: Connection, ids: set[int]
+) -> dict[int, ProjectShape]:
+    access = access_of(request)
+    found = await projects.list_projects_by_id(conn, sorted(ids))
+    return {one.id: ProjectShape.model_validate(one) for one in found if may_read(access, one)}
+
+
+def _parts(lines: list[OrganisationLine]) -> list[PartShape]:
+    """Sum the lines of each part; the organisation's own projects come first."""
+    sums: dict[tuple[int, OrganisationShape | None], list[Decimal]] = defaultdict(list)
+    for one in lines:
+        sums[one.part.id if one.part else 0, one.part].append(one.credits)
+    by_number = sorted(sums.items(), key=lambda item: item[0][0])
+    return [
+        PartShape(organisation=part, credits=added(*amounts)) for (_, part), amounts in by_number
+    ]
+
+
+def _hours(query: UsageQuery, now: datetime) -> Period:
     # Samples may be a little ahead of the clock, never by an hour.
     end = query.end or floor_hour(now) + 2 * HOUR
     try:
@@ -218,4 +186,4 @@ def _hours(query: PeriodQuery, now: datetime) -> tuple[datetime, datetime]:
     start, end = full_hour(start, where="start"), full_hour(end, where="end")
     if end <= start:
         raise InvalidInput("must be after start", where="end")
-    return start, end
+    return Period(start, end)

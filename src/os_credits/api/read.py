@@ -1,7 +1,8 @@
-"""Projects and what is known of each: balance, entries, grants, notices."""
+"""Projects and what is known of each: balance, entries, notices."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from aiohttp import web
@@ -16,8 +17,6 @@ from os_credits.api.shapes import (
     BalanceShape,
     EntryPage,
     EntryShape,
-    GrantPage,
-    GrantShape,
     MailCounts,
     NoticeList,
     NoticeShape,
@@ -25,10 +24,12 @@ from os_credits.api.shapes import (
     ProjectPage,
 )
 from os_credits.domain.balance import Balance
+from os_credits.domain.closing import Closing, state_of
 from os_credits.domain.entry import Entry
-from os_credits.domain.notice import MailState
+from os_credits.domain.mail import MailState
+from os_credits.domain.notice import Notice
 from os_credits.domain.project import Project
-from os_credits.store import entries, grants, mails, notices, projects
+from os_credits.store import closings, entries, mails, notices, projects
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import snapshot
 
@@ -56,8 +57,10 @@ class ProjectPageQuery(ProjectQuery, PageQuery):
     """A part of a list that belongs to a project."""
 
 
-def account_of(project: Project, balance: Balance) -> ProjectAccount:
-    """Shape a project with its balance."""
+def account_of(
+    project: Project, balance: Balance, closing: Closing | None = None
+) -> ProjectAccount:
+    """Shape a project with its balance; `closing` None: its end is not decided."""
     return ProjectAccount(
         id=project.id,
         site=project.site,
@@ -65,6 +68,8 @@ def account_of(project: Project, balance: Balance) -> ProjectAccount:
         domain=project.domain,
         name=project.name,
         balance=BalanceShape.model_validate(balance),
+        state=state_of(closing, balance.as_of),
+        closed_from=None if closing is None else closing.hour,
     )
 
 
@@ -88,9 +93,13 @@ async def list_projects(request: web.Request, query: ProjectsQuery) -> ProjectPa
             after_id=query.after,
             limit=query.limit + 1,
         )
-        balances = await read_balances(conn, [one.id for one in found[: query.limit]])
+        ids = [one.id for one in found[: query.limit]]
+        balances = await read_balances(conn, ids)
+        closed = await closings.list_decided(conn, ids)
     return ProjectPage(
-        projects=[account_of(one, balances[one.id]) for one in found[: query.limit]],
+        projects=[
+            account_of(one, balances[one.id], closed.get(one.id)) for one in found[: query.limit]
+        ],
         next=found[query.limit - 1].id if len(found) > query.limit else None,
     )
 
@@ -107,27 +116,8 @@ async def read_project(request: web.Request, query: ProjectQuery) -> ProjectAcco
     async with snapshot(context_of(request).pool) as conn:
         project = await project_of(request, conn, query)
         balances = await read_balances(conn, [project.id])
-    return account_of(project, balances[project.id])
-
-
-@routes.add(
-    "GET",
-    "/api/v1/projects/{project}/grants",
-    gate=Gate.READ,
-    summary="Credits given to a project",
-    answers={200: Answer("Grants, oldest first", GrantPage)} | FOUND_NO_PROJECT,
-)
-async def list_grants(request: web.Request, query: ProjectPageQuery) -> GrantPage:
-    """Give a page of grants; each has an entry of its own in the ledger."""
-    async with snapshot(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
-        found = await grants.list_grants(
-            conn, project.id, after_id=query.after, limit=query.limit + 1
-        )
-    return GrantPage(
-        grants=[GrantShape.model_validate(one) for one in found[: query.limit]],
-        next=found[query.limit - 1].id if len(found) > query.limit else None,
-    )
+        closed = await closings.list_decided(conn, [project.id])
+    return account_of(project, balances[project.id], closed.get(project.id))
 
 
 @routes.add(
@@ -177,7 +167,7 @@ def entry_shape(entry_id: int, entry: Entry, names: Names) -> EntryShape:
     "GET",
     "/api/v1/projects/{project}/notices",
     gate=Gate.READ,
-    summary="When a project's owners were told that credits run low",
+    summary="Of what a project's people were told",
     answers={200: Answer("Notices, the latest first", NoticeList)} | FOUND_NO_PROJECT,
 )
 async def list_notices(request: web.Request, query: ProjectQuery) -> NoticeList:
@@ -186,20 +176,25 @@ async def list_notices(request: web.Request, query: ProjectQuery) -> NoticeList:
         project = await project_of(request, conn, query)
         found = await notices.list_notices(conn, project.id, limit=NOTICES_MAX)
         counts = await mails.count_by_notice(conn, [one.id for one in found])
-    return NoticeList(
-        notices=[
-            NoticeShape(
-                id=one.id,
-                percent=one.percent,
-                balance=one.balance,
-                granted=one.granted,
-                created_at=one.created_at,
-                mails=MailCounts(
-                    sent=counts.get((one.id, MailState.SENT), 0),
-                    pending=counts.get((one.id, MailState.PENDING), 0),
-                    refused=counts.get((one.id, MailState.REFUSED), 0),
-                ),
-            )
-            for one in found
-        ]
+    return NoticeList(notices=[notice_shape(one, counts) for one in found])
+
+
+def notice_shape(notice: Notice, counts: Mapping[tuple[int, MailState], int]) -> NoticeShape:
+    """Shape a notice with the counts of its mails, by notice and state."""
+    return NoticeShape(
+        id=notice.id,
+        kind=notice.kind,
+        percent=notice.percent,
+        line=notice.line,
+        from_line=notice.from_line,
+        value=notice.value,
+        balance=notice.balance,
+        granted=notice.granted,
+        created_at=notice.created_at,
+        facts=dict(notice.facts),
+        mails=MailCounts(
+            sent=counts.get((notice.id, MailState.SENT), 0),
+            pending=counts.get((notice.id, MailState.PENDING), 0),
+            refused=counts.get((notice.id, MailState.REFUSED), 0),
+        ),
     )

@@ -21,7 +21,7 @@ from pydantic import (
 
 from os_credits.api.context import ACCESS, context_of
 from os_credits.domain.amount import credits_of
-from os_credits.domain.notice import mail_address
+from os_credits.domain.mail import mail_address
 from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput, TooLarge, UnsupportedMedia
 
@@ -94,7 +94,7 @@ def moment_of(value: object) -> datetime:
         raise problem from None
 
 
-def _ours(read: Callable[[Any], Value]) -> Callable[[Any], Value]:
+def ours(read: Callable[[Any], Value]) -> Callable[[Any], Value]:
     """Let pydantic see what our own readers find wrong, so that it can name the place."""
 
     def check(value: Any) -> Value:
@@ -158,16 +158,16 @@ Line = Annotated[str, Field(max_length=TEXT_LENGTH_MAX), AfterValidator(_printab
 Reason = Annotated[Line, Field(min_length=1)]
 Amount = Annotated[
     Decimal,
-    BeforeValidator(_ours(lambda value: credits_of(_number_text(value)))),
+    BeforeValidator(ours(lambda value: credits_of(_number_text(value)))),
     _amount_schema("Credits, at most six digits after the point"),
 ]
 PriceText = Annotated[
     Decimal | None,
-    BeforeValidator(_ours(_price)),
+    BeforeValidator(ours(_price)),
     _amount_schema("Credits for one priced unit, or 'none'", examples=["1.6", "none"]),
 ]
 Address = Annotated[
-    str, AfterValidator(_ours(mail_address)), WithJsonSchema({"type": "string", "format": "email"})
+    str, AfterValidator(ours(mail_address)), WithJsonSchema({"type": "string", "format": "email"})
 ]
 Count = Annotated[
     Decimal,

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from os_credits.domain.access import Scope
+from os_credits.domain.closing import ProjectState
 from os_credits.domain.entry import EntryKind
 from os_credits.domain.meter import MeterKind, MeterValue, OnReset
+from os_credits.domain.notice import NoticeKind
+from os_credits.domain.person import Role
 
 
 def credits_text(value: Decimal) -> str:
@@ -86,20 +89,26 @@ class ProjectShape(Shape):
 class BalanceShape(Shape):
     """A project's account at one moment, in credits.
 
-    `current` is what is left; `tally` the part of `used` that is charged but not booked yet.
+    `granted` is what was ever granted, `granted_now` the grants that are valid: per cent are of
+    these. `current` is what is left; `tally` the part of `used` that is charged but not booked
+    yet, `expiring` what has expired and is not booked yet.
     """
 
     granted: CreditsText
+    granted_now: CreditsText
     used: CreditsText
     current: CreditsText
     tally: CreditsText
+    expiring: CreditsText
     as_of: datetime
 
 
 class ProjectAccount(ProjectShape):
-    """A project with its balance."""
+    """A project with its balance, and whether it has come to its end."""
 
     balance: BalanceShape
+    state: ProjectState = ProjectState.OPEN
+    closed_from: datetime | None = Field(None, description="null unless its end is decided")
 
 
 class ProjectPage(Shape):
@@ -185,42 +194,22 @@ class CostShape(Shape):
 
 
 class OwnerShape(Shape):
-    """Someone who gets mail about the project."""
+    """Someone who may hear of the project, as owner or member."""
 
     email: str
     name: str
+    role: Role
+    language: str = Field(description="'' stands for the service's own")
+    wants: list[NoticeKind] | None = Field(
+        description="null: an owner hears of everything, a member of nothing"
+    )
+    digest: bool = Field(description="Whether all of a day comes in one mail")
 
 
 class OwnerList(Shape):
-    """Everyone who gets mail about the project."""
+    """Everyone who may hear of the project, owners and members, by address."""
 
     owners: list[OwnerShape]
-
-
-class GrantShape(Shape):
-    """Credits that were given."""
-
-    id: int
-    amount: CreditsText
-    reason: str
-    author: str
-    created_at: datetime
-
-
-class GrantPage(Shape):
-    """Grants, oldest first; `next` is the value of `after` for the following page."""
-
-    grants: list[GrantShape]
-    next: int | None
-
-
-class GrantAnswer(Shape):
-    """What a grant did; `created` is false if the same key had granted it before."""
-
-    entry_id: int
-    created: bool
-    idempotency_key: str
-    balance: BalanceShape
 
 
 class EntryShape(Shape):
@@ -287,13 +276,23 @@ class MailCounts(Shape):
 
 
 class NoticeShape(Shape):
-    """The balance fell to `percent` per cent of what was granted, or below."""
+    """An account came to a line, or something else happened that people must hear.
+
+    `line`, `from_line` (the gravest line of the kind told before) and `value` (what was held
+    against the line) are per cent, credits, days or credits per day, by `kind`. `granted` is
+    what was valid then. `facts` hold what burned most, the forecast, and other lines told.
+    """
 
     id: int
-    percent: NumberText
+    kind: NoticeKind
+    percent: NumberText | None = Field(description="The line, if it is one in per cent")
+    line: NumberText | None
+    from_line: NumberText | None
+    value: NumberText | None
     balance: CreditsText
     granted: CreditsText
     created_at: datetime
+    facts: dict[str, Any]
     mails: MailCounts
 
 

@@ -82,6 +82,8 @@ def opening(
 
 
 def _opener(settings: Settings) -> Opener:
+    from os_credits.app import watch_of  # it takes a while to load
+
     return Opener(
         author=author(),
         limits=Limits(
@@ -90,7 +92,7 @@ def _opener(settings: Settings) -> Opener:
             label_sets_cached_max=settings.label_sets_cached_max,
         ),
         window_ms=settings.acceptance_window_days * DAY_MS,
-        percents=settings.notice_percents,
+        watch=watch_of(settings),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from os_credits.api.organisations import MembershipList, MembershipShape
+from os_credits.api.organisation_shapes import MembershipList, MembershipShape
 from os_credits.cli.database import with_database
 from os_credits.cli.decisions import Reason, checked_reason
 from os_credits.cli.decisions import hour as hour_of

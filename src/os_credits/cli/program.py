@@ -12,18 +12,26 @@ from typer.core import TyperGroup
 
 from os_credits import __version__
 from os_credits.cli import (
+    allowance,
+    budget,
+    closing,
     doctor,
     exclusion,
     explain,
+    forecast,
     grant,
     key,
     meter,
     opening,
+    organisation,
+    owner,
+    people,
     place,
     price,
     project,
     service,
     settlement,
+    transfer,
     verify,
 )
 from os_credits.cli.output import complain, examples, say
@@ -71,17 +79,25 @@ main = typer.Typer(
         "os-credits doctor",
     ),
 )
+main.add_typer(allowance.commands, name="allowance")
 main.add_typer(exclusion.commands, name="exclusion")
 main.add_typer(key.commands, name="key")
 main.add_typer(meter.commands, name="meter")
+budget.add_to(organisation.commands)
+main.add_typer(organisation.commands, name="organisation")
 main.add_typer(price.commands, name="price")
 place.add_to(project.commands)
+closing.add_to(project.commands)
+project.commands.add_typer(owner.commands, name="owner")
+main.add_typer(people.commands, name="people")
 main.add_typer(project.commands, name="project")
 main.add_typer(opening.commands, name="import")
 service.add_to(main)
 grant.add_to(main)
+transfer.add_to(main)
 settlement.add_to(main)
 explain.add_to(main)
+forecast.add_to(main)
 doctor.add_to(main)
 verify.add_to(main)
 

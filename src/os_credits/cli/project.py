@@ -1,4 +1,4 @@
-"""Projects and their owners."""
+"""Projects, and what is known of each."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
+from os_credits.api.people import owner_list
 from os_credits.api.read import account_of
-from os_credits.api.shapes import OwnerList, OwnerShape, ProjectAccount, ProjectPage
+from os_credits.api.shapes import OwnerShape, ProjectAccount, ProjectPage
 from os_credits.cli.database import with_database
 from os_credits.cli.output import (
     Json,
@@ -18,23 +19,17 @@ from os_credits.cli.output import (
     print_table,
     say,
 )
-from os_credits.domain.notice import mail_address
 from os_credits.domain.project import Project, ProjectKey
-from os_credits.errors import InvalidInput, NotFound
-from os_credits.flows.owners import add_owner, remove_owner
-from os_credits.flows.projects import TEXT_LENGTH_MAX, create_project, resolve_project
+from os_credits.errors import NotFound
+from os_credits.flows.projects import create_project, resolve_project
 from os_credits.settings import Settings
-from os_credits.store import balances, projects
+from os_credits.store import balances, closings, people, projects
 from os_credits.store.pool import Connection, Pool, connection, snapshot
 
 # How many projects are read at once.
 PAGE_PROJECTS_MAX = 1000
 
 commands = typer.Typer(help="Projects, their credits, and their owners.", no_args_is_help=True)
-owner_commands = typer.Typer(
-    help="Owners: who gets mail when a project's credits run low.", no_args_is_help=True
-)
-commands.add_typer(owner_commands, name="owner")
 
 ProjectName = Annotated[
     str,
@@ -107,8 +102,10 @@ async def _read_accounts(
                 after_id=accounts[-1].id if accounts else 0,
                 limit=PAGE_PROJECTS_MAX,
             )
-            found = await balances.read_balances(conn, [one.id for one in page])
-            accounts += [account_of(one, found[one.id]) for one in page]
+            ids = [one.id for one in page]
+            found = await balances.read_balances(conn, ids)
+            closed = await closings.list_decided(conn, ids)
+            accounts += [account_of(one, found[one.id], closed.get(one.id)) for one in page]
             if len(page) < PAGE_PROJECTS_MAX:
                 return accounts
 
@@ -125,11 +122,10 @@ def show(
         async with snapshot(pool) as conn:
             found = await find(conn, project, site, domain)
             balance = (await balances.read_balances(conn, [found.id]))[found.id]
-            owners = await projects.list_owners(conn, found.id)
-        account = account_of(found, balance)
-        return ProjectAndOwners(
-            **dict(account), owners=_owner_list(owners).owners
-        ), settings.precision
+            closed = await closings.list_decided(conn, [found.id])
+            owners = owner_list(await people.list_people(conn, found.id)).owners
+        account = account_of(found, balance, closed.get(found.id))
+        return ProjectAndOwners(**dict(account), owners=owners), settings.precision
 
     account, digits = with_database(work)
     if as_json:
@@ -145,8 +141,15 @@ def show(
         ("granted", credits_cell(balance.granted, digits)),
         ("used", credits_cell(balance.used, digits)),
         ("left", credits_cell(balance.current, digits)),
-        ("owners", ", ".join(one.email for one in account.owners) or "nobody"),
+        ("state", _state(account)),
+        ("people", ", ".join(one.email for one in account.owners) or "nobody"),
     )
+
+
+def _state(account: ProjectAccount) -> str:
+    if account.closed_from is None:
+        return account.state.value
+    return f"{account.state.value}, from {account.closed_from:%Y-%m-%d %H:%M}Z on"
 
 
 @commands.command(
@@ -183,79 +186,3 @@ def add(
         print_json(account)
         return
     say(f"{account.name} is project #{account.id}" + ("" if is_new else ", as it was before"))
-
-
-Email = Annotated[str, typer.Argument(metavar="EMAIL", help="A mail address.", show_default=False)]
-
-
-@owner_commands.command(
-    "add",
-    epilog=examples(
-        'os-credits project owner add biobank alice@example.org --name "Alice Adams"',
-    ),
-)
-def add_(
-    project: ProjectName,
-    email: Email,
-    name: Annotated[str, typer.Option(help="The name, for the mail.")] = "",
-    site: Site = None,
-    domain: Domain = None,
-    as_json: Json = False,
-) -> None:
-    """Let an address hear of a project; the same address again changes the name."""
-    address = mail_address(email, where="EMAIL")
-    if not name.isprintable() or len(name) > TEXT_LENGTH_MAX:
-        raise InvalidInput(f"at most {TEXT_LENGTH_MAX} printable characters", where="--name")
-
-    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
-        async with connection(pool) as conn:
-            found = await find(conn, project, site, domain)
-        return await add_owner(pool, found.id, address, name)
-
-    _show_owners(with_database(work), as_json=as_json)
-
-
-@owner_commands.command(
-    "remove", epilog=examples("os-credits project owner remove biobank alice@example.org")
-)
-def remove_(
-    project: ProjectName,
-    email: Email,
-    site: Site = None,
-    domain: Domain = None,
-    as_json: Json = False,
-) -> None:
-    """Let an address hear of a project no more; mails under way still go out."""
-    address = mail_address(email, where="EMAIL")
-
-    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
-        async with connection(pool) as conn:
-            found = await find(conn, project, site, domain)
-        return await remove_owner(pool, found.id, address)
-
-    _show_owners(with_database(work), as_json=as_json)
-
-
-@owner_commands.command("list", epilog=examples("os-credits project owner list biobank"))
-def list_owners(
-    project: ProjectName, site: Site = None, domain: Domain = None, as_json: Json = False
-) -> None:
-    """List who hears of a project."""
-
-    async def work(pool: Pool, _settings: Settings) -> list[tuple[str, str]]:
-        async with connection(pool) as conn:
-            found = await find(conn, project, site, domain)
-            return await projects.list_owners(conn, found.id)
-
-    _show_owners(with_database(work), as_json=as_json)
-
-
-def _show_owners(owners: list[tuple[str, str]], *, as_json: bool) -> None:
-    if as_json:
-        print_json(_owner_list(owners))
-        return
-    print_table(["ADDRESS", "NAME"], owners, empty="Nobody hears of this project.")
-
-
-def _owner_list(owners: list[tuple[str, str]]) -> OwnerList:
-    return OwnerList(owners=[OwnerShape(email=email, name=name) for email, name in owners])

@@ -15,24 +15,27 @@ if TYPE_CHECKING:
 class Balance:
     """The account of a project in one snapshot, all in credits.
 
-    `granted` sums the entries that grant, `credited` all that are not used (`entry.py` tells
-    them apart), `booked` all signed entries, `tally` the charges that are not yet booked
-    (positive: still to be paid).
+    `granted` sums the entries that ever granted, `granted_now` those of the lots that are valid,
+    with transfers from elsewhere: what per cent are of. `credited` sums all entries that are not
+    used (`entry.py` tells them apart), `booked` all signed entries. Not yet booked are `tally`,
+    the charges (positive: still to be paid), and `expiring`, what expired (positive: still to go).
     """
 
     project_id: int
     granted: Credits
+    granted_now: Credits
     credited: Credits
     booked: Credits
     tally: Credits
+    expiring: Credits
     as_of: datetime
 
     @property
     def current(self) -> Credits:
         """Give what is left: entries less the tally (rule 9); below zero is debt."""
-        return added(self.booked, self.tally.copy_negate())
+        return added(self.booked, self.tally.copy_negate(), self.expiring.copy_negate())
 
     @property
     def used(self) -> Credits:
         """Give the charges of all time, booked or not."""
-        return added(self.credited, self.current.copy_negate())
+        return added(self.credited, self.expiring.copy_negate(), self.current.copy_negate())

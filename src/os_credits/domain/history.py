@@ -1,8 +1,8 @@
 """The lines of a project's history, and the totals that run along them.
 
 Lines stand in the order of the hours that they concern, so a late correction stands beside
-the hour it corrects. What is charged but not yet booked is a line of its own (`kind` None), so
-that the lines add up to the balance exactly.
+the hour it corrects. What is charged, or expired, but not yet booked is a line of its own
+(`kind` None), so that the lines add up to the balance exactly.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One change of the balance: an entry, or (`kind` None) a charge that is not yet booked.
+    """One change of the balance: an entry, or (`kind` None) what is not yet booked of a charge.
+
+    Or of an expiry: then `grant_id` is set, as for all entries of a lot, and no meter.
 
     `amount` is signed, in credits: usage is negative. The meter is set for what was used.
     `entry_id` of an open charge is the entry that booked a part of it, None if none did.
@@ -46,6 +48,7 @@ class Line:
     entry_id: int | None
     booked_at: datetime | None
     reason: str
+    grant_id: int | None = None
 
     @property
     def is_usage(self) -> bool:

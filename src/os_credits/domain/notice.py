@@ -1,97 +1,60 @@
-"""A threshold was crossed (a notice), and who is told of it (a mail)."""
+"""A threshold was crossed, or something else that people must hear: a notice."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
-
-from os_credits.errors import InvalidInput
+from typing import TYPE_CHECKING, Any, NewType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
 
     from os_credits.domain.amount import Credits
-    from os_credits.domain.project import Project
 
 NoticeId = NewType("NoticeId", int)
-MailId = NewType("MailId", int)
-
-# RFC 5321: the whole address, and what stands before the @.
-ADDRESS_LENGTH_MAX = 254
-LOCAL_PART_LENGTH_MAX = 64
-_LOCAL_PART = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
-_DOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
-class MailState(StrEnum):
-    """What became of one mail to one recipient."""
+class NoticeKind(StrEnum):
+    """What people are told of; the first four are the kinds of lines of `threshold.py`."""
 
-    PENDING = "pending"
-    """Not yet sent; tried again when its time comes."""
-    SENT = "sent"
-    """A mail server took it."""
-    REFUSED = "refused"
-    """Never tried again: refused for good, or tried too often."""
-
-
-@dataclass(frozen=True, slots=True)
-class ThresholdState:
-    """The gravest line of which a project was told; None: of none."""
-
-    project_id: int
-    lowest_percent: Decimal | None
+    PERCENT = "percent"
+    """The balance fell to so many per cent of the grants that are valid."""
+    CREDITS = "credits"
+    """The balance fell to so many credits."""
+    DAYS = "days"
+    """Credits run out within so many days."""
+    BURN = "burn"
+    """So many credits are used in a day."""
+    CLOSED = "closed"
+    """The project was closed, or opened again."""
+    LATE_USAGE = "late_usage"
+    """A closed project was charged more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The balance fell to `percent` per cent of what was granted, or below; in credits."""
+    """A line was crossed, or something else that people must hear; amounts in credits.
+
+    `line` is in the unit of its kind, `from_line` the gravest one of the kind told before, and
+    `value` what was held against it (per cent, credits, days, credits per day). `granted` is
+    what was valid then. `facts` are plain JSON: `burned`, `forecast` and `also`, see
+    `docs/thresholds.md`.
+    """
 
     id: NoticeId
     project_id: int
-    percent: Decimal
+    kind: NoticeKind
+    line: Decimal | None
+    from_line: Decimal | None
+    value: Decimal | None
     balance: Credits
     granted: Credits
     created_at: datetime
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
-
-@dataclass(frozen=True, slots=True)
-class DueMail:
-    """A mail that is to be sent now; `attempt_count` includes the attempt about to be made."""
-
-    id: MailId
-    recipient: str
-    recipient_name: str
-    message_id: str
-    attempt_count: int
-    notice: Notice
-    project: Project
-
-
-def mail_address(text: str, *, where: str = "address") -> str:
-    """Check a bare mail address and give it with its domain in lower-case ASCII (IDNA).
-
-    Raises InvalidInput for whatever a mail server might read as more than one plain address:
-    names, quotes, brackets, white space, and characters before the @ that need SMTPUTF8.
-    """
-    local_part, _, domain = text.rpartition("@")
-    if (
-        len(text) <= ADDRESS_LENGTH_MAX
-        and len(local_part) <= LOCAL_PART_LENGTH_MAX
-        and _LOCAL_PART.fullmatch(local_part)
-    ):
-        address = f"{local_part}@{_ascii_domain(domain)}"
-        if not address.endswith("@") and len(address) <= ADDRESS_LENGTH_MAX:
-            return address
-    raise InvalidInput(f"{text[:80]!r} is no mail address", where=where)
-
-
-def _ascii_domain(domain: str) -> str:
-    """Give a domain as the DNS knows it, '' if it cannot be one."""
-    try:
-        ascii_domain = domain.encode("idna").decode("ascii").lower()
-    except UnicodeError:
-        return ""
-    return ascii_domain if _DOMAIN.fullmatch(ascii_domain) else ""
+    @property
+    def percent(self) -> Decimal | None:
+        """Give the line if it is one in per cent."""
+        return self.line if self.kind is NoticeKind.PERCENT else None

@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from os_credits.domain.amount import credits_of
-from os_credits.domain.notice import mail_address
+from os_credits.domain.mail import mail_address
 from os_credits.domain.period import EPOCH
 from os_credits.domain.project import ProjectKey
 from os_credits.errors import InvalidInput

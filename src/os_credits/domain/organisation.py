@@ -1,4 +1,4 @@
-"""A group of projects, and since when a project belongs to which."""
+"""A group of projects and of smaller groups, and since when what belongs to which."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
-    """A group of projects, by its name."""
+    """A group of projects and organisations, by its name."""
 
     id: int
     name: str
@@ -46,9 +46,41 @@ class Membership:
 
 
 @dataclass(frozen=True, slots=True)
-class OrganisationSum:
-    """What a project was charged of a meter in the hours in which it belonged."""
+class PlaceRequest:
+    """On which organisation another one hangs from `valid_from` on; None: on none.
 
+    It holds as a membership does: from a full hour up to the next start.
+    """
+
+    organisation_id: int
+    parent_id: int | None
+    valid_from: datetime
+    reason: str
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A revision of an organisation's place as it is stored; `parent` is the name of `parent_id`."""
+
+    id: int
+    parent_id: int | None
+    parent: str | None
+    valid_from: datetime
+    reason: str
+    author: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrganisationSum:
+    """What a project was charged of a meter in the hours in which it lay beneath.
+
+    `part` is the organisation right beneath the one that is summed through which it did; None
+    where the project hangs on that one itself.
+    """
+
+    part: int | None
     project_id: int
     meter_id: int
     credits: Credits

@@ -14,6 +14,8 @@ import unicodedata
 _JOINERS = "\u200c\u200d"
 # Letters and symbols by their category, that nobody can see: fillers, and Braille without dots.
 _WITHOUT_INK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+# By these spreadsheets know a formula; some read the fullwidth forms as well.
+_FORMULA_STARTS = ("=", "+", "-", "@", "|", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _BEHIND_ASCII = re.compile("[\x7f-\U0010ffff]")
 
 
@@ -69,3 +71,11 @@ def is_blank(text: str) -> bool:
     return not any(
         unicodedata.category(sign)[0] in "LNPS" and sign not in _WITHOUT_INK for sign in text
     )
+
+
+def as_cell(text: str) -> str:
+    """Give a text as a cell of a table for spreadsheets, where nothing in it is a formula.
+
+    An apostrophe before the text says so to them, and stays visible to every other program.
+    """
+    return f"'{text}" if text.lstrip().startswith(_FORMULA_STARTS) else text

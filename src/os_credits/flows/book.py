@@ -1,49 +1,26 @@
-"""Appends to the ledger: closed hours and grants. `append` is the only way entries enter by."""
+"""Closes hours, and books what is charged and what has expired by then."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
 from typing import TYPE_CHECKING
 
-from os_credits.errors import Conflict
-from os_credits.flows.notice import rearm
-from os_credits.ledger.chain import EMPTY_ACCOUNT, link
-from os_credits.ledger.posting import draft_of_charge, draft_of_grant, due_at
-from os_credits.store import (
-    balances,
-    batches,
-    charges,
-    entries,
-    grants,
-    projects,
-    rating_state,
-)
-from os_credits.store.pool import Pool, transaction
+from os_credits.domain.period import HOUR
+from os_credits.flows.append import append
+from os_credits.ledger.posting import draft_of_charge, draft_of_expiry, due_at
+from os_credits.store import batches, charges, expiries, rating_state
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime, timedelta
-    from decimal import Decimal
 
-    from os_credits.domain.balance import Balance
     from os_credits.domain.entry import EntryDraft
-    from os_credits.domain.grant import GrantRequest
     from os_credits.flows.rate import Rater
     from os_credits.flows.stats import Stats
+    from os_credits.ledger.posting import Due
     from os_credits.store.pool import Connection
 
-# How many charges one transaction books; the next run goes on.
+# How many charges, and expiries, one transaction books; the next run goes on.
 CHARGES_MAX = 5000
-
-
-@dataclass(frozen=True, slots=True)
-class GrantResult:
-    """A grant's entry, the balance after it, and whether it was made by this very call."""
-
-    entry_id: int
-    balance: Balance
-    created: bool
+EXPIRIES_MAX = 1000
 
 
 async def book(rater: Rater, stats: Stats, *, grace: timedelta) -> int:
@@ -76,52 +53,20 @@ async def _book_due(conn: Connection, now: datetime, grace: timedelta) -> list[E
     entry_ids = await append(conn, drafts)
     if drafts:
         await charges.mark_booked(conn, open_charges, entry_ids)
+    return drafts + await _book_expiries(conn, due)
+
+
+async def _book_expiries(conn: Connection, due: Due) -> list[EntryDraft]:
+    open_expiries = await expiries.list_due_expiries(
+        conn,
+        closed_until=due.closed_until,
+        grace=due.closing_delay - HOUR,
+        quiet_since=due.quiet_since,
+        differing_since=due.differing_since,
+        limit=EXPIRIES_MAX,
+    )
+    drafts = [draft_of_expiry(expiry) for expiry in open_expiries]
+    entry_ids = await append(conn, drafts)
+    if drafts:
+        await expiries.mark_booked(conn, open_expiries, entry_ids)
     return drafts
-
-
-async def append(conn: Connection, drafts: Sequence[EntryDraft]) -> list[int]:
-    """Append drafts, sorted by project, each to its project's chain; gives their ids.
-
-    The clock is read behind the lock, so that the entries of a project rise in time.
-    """
-    if not drafts:
-        return []
-    project_ids = sorted({draft.project_id for draft in drafts})
-    await projects.lock_projects(conn, project_ids)
-    booked_at = await batches.read_now(conn)
-    heads = await entries.read_heads(conn, project_ids)
-    linked = [
-        entry
-        for project_id, of_project in groupby(drafts, key=lambda draft: draft.project_id)
-        for entry in link(heads.get(project_id, EMPTY_ACCOUNT), of_project, booked_at)
-    ]
-    return await entries.append_entries(conn, linked)
-
-
-async def grant(pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal]) -> GrantResult:
-    """Give credits to a project, once for each idempotency key.
-
-    The same key with other content raises Conflict. Thresholds that the balance rises above
-    may be told again (`percents`, of what is granted).
-    """
-    async with transaction(pool) as conn:
-        await grants.lock_idempotency_key(conn, request.idempotency_key)
-        known = await grants.find_grant(conn, request.idempotency_key)
-        if known is not None:
-            same = (known.project_id, known.amount, known.reason) == (
-                request.project_id,
-                request.amount,
-                request.reason,
-            )
-            if not same:
-                raise Conflict(
-                    f"idempotency key {request.idempotency_key!r} was used for another grant"
-                )
-            entry_id = known.entry_id
-        else:
-            now = await batches.read_now(conn)
-            grant_id = await grants.insert_grant(conn, request)
-            (entry_id,) = await append(conn, [draft_of_grant(request, grant_id, now)])
-            await rearm(conn, request.project_id, percents)
-        account = await balances.read_balances(conn, [request.project_id])
-    return GrantResult(entry_id, account[request.project_id], created=known is None)

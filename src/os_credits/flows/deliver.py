@@ -1,8 +1,9 @@
-"""Sends the mails that are due, and decides from each failure when to try again.
+"""Sends what is due on a channel, and decides from each failure when to try again.
 
-A mail is claimed in a short transaction by moving its next attempt into the future, sent with
-no connection held, and marked afterwards. A process that dies in between leaves a claim that
-runs out, so its mail goes out at most once more, with the same Message-ID.
+Each channel has its own job, so that one that hangs holds up no other. A mail is claimed in a
+short transaction by moving its next attempt into the future, sent with no connection held, and
+marked afterwards. A process that dies in between leaves a claim that runs out, so its mail goes
+out at most once more, with the same Message-ID.
 """
 
 from __future__ import annotations
@@ -16,20 +17,18 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from os_credits.domain.notice import MailState
+from os_credits.domain.mail import MailState
 from os_credits.errors import InvalidInput, MailNotSent, MailRefused
 from os_credits.notify.backoff import wait_before_retry
 from os_credits.notify.headers import one_line
-from os_credits.notify.message import render
 from os_credits.store import mails
 from os_credits.store.pool import connection
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from os_credits.domain.notice import DueMail
-    from os_credits.notify.mailer import Mailer
-    from os_credits.notify.message import Letterhead
+    from os_credits.domain.mail import DueMail
+    from os_credits.notify.outlet import Outlet
     from os_credits.store.pool import Pool
 
 log = structlog.get_logger(__name__)
@@ -37,7 +36,11 @@ log = structlog.get_logger(__name__)
 # How many dialogues run at once, hence how many mails a dead server can hold at a time.
 SENDING_AT_ONCE_MAX = 4
 MAILS_PER_CALL_MAX = 200
-# What a claim lasts beyond the mailer's own time-out: rendering, goodbye and marking.
+# What nobody could send for so long is no news any more: whether the channel was not set up, or
+# its server was away. Longer than all attempts of the default settings take.
+AGE_MAX = timedelta(days=7)
+GIVEN_UP_PER_CALL_MAX = 1000
+# What a claim lasts beyond the outlet's own time-out: rendering, goodbye and marking.
 CLAIM_MARGIN_SECONDS = 30
 # As much of a server's answer as is kept.
 ERROR_LENGTH_MAX = 200
@@ -46,7 +49,7 @@ _random = SystemRandom()
 
 @dataclass(frozen=True, slots=True)
 class DeliverResult:
-    """What became of the mails of one call."""
+    """What became of what was due, in one call."""
 
     sent_count: int
     delayed_count: int
@@ -55,23 +58,30 @@ class DeliverResult:
 
 async def deliver(
     pool: Pool,
-    mailer: Mailer,
-    letterhead: Letterhead,
+    outlet: Outlet,
     now: datetime | None = None,
     *,
     attempts_max: int = 20,
 ) -> DeliverResult:
-    """Send what is due, a few mails at a time; `now` None means the database's clock.
+    """Send what is due on the outlet's channel, a few at a time.
 
-    Ends early when a whole batch was delayed, since the server is then away: the next call
-    tries again, and claims no more than one batch if it still is.
+    `now` None means the database's clock. Ends early when a whole batch was delayed, since the
+    server is then away: the next call tries again, and claims no more than one batch if it
+    still is.
     """
     outcomes: Counter[MailState] = Counter()
-    claim = timedelta(seconds=mailer.timeout_seconds + CLAIM_MARGIN_SECONDS)
+    claim = timedelta(seconds=outlet.timeout_seconds + CLAIM_MARGIN_SECONDS)
     while outcomes.total() < MAILS_PER_CALL_MAX:
         async with connection(pool) as conn:
-            due = await mails.claim_mails(conn, now=now, claim=claim, limit=SENDING_AT_ONCE_MAX)
-        attempts = (_attempt(pool, mailer, letterhead, mail, now, attempts_max) for mail in due)
+            due = await mails.claim_mails(
+                conn,
+                outlet.channel,
+                now=now,
+                claim=claim,
+                age_max=AGE_MAX,
+                limit=SENDING_AT_ONCE_MAX,
+            )
+        attempts = (_attempt(pool, outlet, mail, now, attempts_max) for mail in due)
         # One mail's trouble must not cancel the dialogue of another: raise when all have ended.
         done = await asyncio.gather(*attempts, return_exceptions=True)
         for outcome in done:
@@ -87,25 +97,37 @@ async def deliver(
     )
 
 
+async def give_up(pool: Pool, now: datetime | None = None) -> int:
+    """Refuse what is too old to be sent, on every channel; give how much it was.
+
+    So nothing waits for ever where a channel is not set up, and a service that is given a mail
+    server later does not begin with notices of last month.
+    """
+    async with connection(pool) as conn:
+        count = await mails.give_up_mails(
+            conn, now=now, age_max=AGE_MAX, limit=GIVEN_UP_PER_CALL_MAX
+        )
+    if count:
+        log.warning("mails_given_up", count=count, age_days=AGE_MAX.days)
+    return count
+
+
 async def _attempt(
-    pool: Pool,
-    mailer: Mailer,
-    letterhead: Letterhead,
-    mail: DueMail,
-    now: datetime | None,
-    attempts_max: int,
+    pool: Pool, outlet: Outlet, mail: DueMail, now: datetime | None, attempts_max: int
 ) -> MailState:
     try:
         if mail.attempt_count > attempts_max:
             raise MailRefused("given up: the last attempt ended without an outcome")
-        await mailer.send(render(mail, letterhead))
+        await outlet.send(mail)
     except InvalidInput as error:
         return await _fail(pool, mail, MailRefused(str(error)), now, attempts_max)
     except MailNotSent as error:
         return await _fail(pool, mail, error, now, attempts_max)
     async with connection(pool) as conn:
         await mails.mark_sent(conn, mail.id, now=now)
-    log.info("mail_sent", mail_id=mail.id, attempt_count=mail.attempt_count)
+    log.info(
+        "mail_sent", channel=mail.channel.value, mail_id=mail.id, attempt_count=mail.attempt_count
+    )
     return MailState.SENT
 
 
@@ -130,6 +152,7 @@ async def _fail(
     state = MailState.REFUSED if ends else MailState.PENDING
     log.warning(
         "mail_refused" if ends else "mail_delayed",
+        channel=mail.channel.value,
         mail_id=mail.id,
         attempt_count=mail.attempt_count,
         code=error.code,

@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from os_credits.domain.meter import MeterKind
-from os_credits.domain.notice import MailState
+from os_credits.domain.mail import MailState
 from os_credits.flows.start import TWO_ROLES, why_unguarded
 from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, server, usage
 

@@ -13,14 +13,16 @@ import numpy as np
 
 from os_credits.domain.amount import Credits
 from os_credits.domain.grant import GrantRequest
-from os_credits.domain.period import from_ms
+from os_credits.domain.lot import LotKind
+from os_credits.domain.period import floor_hour, from_ms
+from os_credits.domain.person import PEOPLE_MAX, PersonChange, change_people
 from os_credits.domain.project import digest
 from os_credits.errors import Conflict, InvalidInput
-from os_credits.flows.book import append
+from os_credits.flows.append import append
+from os_credits.flows.burn import settle_expiries
 from os_credits.flows.exclusions import ExclusionRequest, exclude_within
-from os_credits.flows.notice import settle
+from os_credits.flows.notice import Watch, settle
 from os_credits.flows.opening_file import check_opening, place_of
-from os_credits.flows.owners import OWNERS_MAX
 from os_credits.flows.registry import store_label_sets
 from os_credits.ledger.posting import (
     OpeningFrame,
@@ -33,6 +35,7 @@ from os_credits.store import (
     label_sets,
     meters,
     openings,
+    people,
     projects,
     rating_state,
     retention,
@@ -45,10 +48,9 @@ from os_credits.store.slices import slices
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     from os_credits.domain.entry import EntryDraft
-    from os_credits.domain.opening import Opening
+    from os_credits.domain.opening import Opening, OpeningProject
     from os_credits.flows.label_reading import Limits
     from os_credits.flows.opening_file import CheckedProject, LastCounter
     from os_credits.store.openings import OpenedMeter
@@ -62,13 +64,13 @@ REASON_PREFIX = "opening: "
 class Opener:
     """Who imports, and the few settings on which the import depends.
 
-    `window_ms` is the acceptance window, `percents` are the lines of notices.
+    `window_ms` is the acceptance window, `watch` has the lines of notices.
     """
 
     author: str
     limits: Limits
     window_ms: int
-    percents: Sequence[Decimal]
+    watch: Watch
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,20 +163,40 @@ async def _open(
     plan = await _plan(conn, checked, frame)
     if not plan:
         return Opened(project_id, is_new=False, entry_count=0)
-    for owner in checked.opening.owners:
-        await projects.put_owner(conn, project_id, owner.email, owner.name)
-    if len(await projects.list_owners(conn, project_id)) > OWNERS_MAX:
-        raise Conflict(f"project {key.name!r} would have more than {OWNERS_MAX} owners")
+    await _write_owners(conn, project_id, checked.opening)
     drafts = [
-        draft_of_opening_grant(frame, request, await grants.insert_grant(conn, request))
+        draft_of_opening_grant(frame, request, await _insert_grant(conn, request, frame))
         for request in plan.grants
     ]
     drafts += plan.charges
     await append(conn, drafts)
     for boundary in plan.boundaries:
         await _draw(conn, boundary, frame, opener)
-    await settle(conn, project_id, opener.percents)
+    await settle_expiries(conn, [project_id], await batches.read_now(conn))
+    await settle(conn, [project_id], opener.watch)
     return Opened(project_id, is_new=True, entry_count=len(drafts))
+
+
+async def _write_owners(conn: Connection, project_id: int, opening: OpeningProject) -> None:
+    owners = [PersonChange(owner.email, {"name": owner.name}) for owner in opening.owners]
+    before = await people.list_people(conn, project_id)
+    change = change_people(before, owners, only_these=False)
+    if len(change.people) > PEOPLE_MAX:
+        raise Conflict(f"project {opening.name!r} would have more than {PEOPLE_MAX} owners")
+    await people.put_people(conn, [(project_id, one) for one in change.added + change.changed])
+
+
+async def _insert_grant(conn: Connection, request: GrantRequest, frame: OpeningFrame) -> int:
+    return await grants.insert_grant(
+        conn,
+        project_id=request.project_id,
+        kind=LotKind.OPENING,
+        amount=request.amount,
+        reason=request.reason,
+        author=request.author,
+        valid_from=floor_hour(frame.as_of),
+        idempotency_key=request.idempotency_key,
+    )
 
 
 async def _plan(conn: Connection, checked: CheckedProject, frame: OpeningFrame) -> _Plan:

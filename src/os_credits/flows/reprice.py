@@ -11,7 +11,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro, to_micro
-from os_credits.domain.period import EPOCH
+from os_credits.domain.period import EPOCH, from_ms
+from os_credits.flows.burn import follow_charges
 from os_credits.rating.charge import credits_of_usage
 from os_credits.store import batches, charges, projects, usage
 from os_credits.store.slices import slices
@@ -204,6 +205,10 @@ async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> dict[
     if moved:
         changes = {key: from_micro(micro) for key, micro in moved.items()}
         await charges.add_to_charges(conn, changes, changed_at=await batches.read_now(conn))
+        first_ms: dict[int, int] = {}
+        for project_id, hour_ms, *_ in moved:
+            first_ms[project_id] = min(hour_ms, first_ms.get(project_id, hour_ms))
+        await follow_charges(conn, {one: from_ms(ms) for one, ms in first_ms.items()})
     return moved
 
 

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.difference import Findings, Layer
 from os_credits.domain.entry import CHAIN_START
+from os_credits.flows.burn import read_burned
 from os_credits.ledger.audit import AccountAudit
 from os_credits.ledger.chain import seal_hash
-from os_credits.store import accounts, balances
+from os_credits.store import accounts, balances, batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from os_credits.domain.charge import StoredCharge
+    from os_credits.domain.grant import Grant
     from os_credits.domain.seal import Seal, SealedHead
     from os_credits.store.pool import Connection
 
@@ -29,11 +31,19 @@ async def check_accounts(
     async for entry_id, entry in accounts.stream_entries(conn, project_ids):
         audits[entry.draft.project_id].add(entry_id, entry)
         findings.checked_counts["entries"] += 1
-    grants = await accounts.read_grant_amounts(conn, project_ids)
+    grants: dict[int, list[Grant]] = {}
+    for grant in await accounts.list_grants_of(conn, project_ids):
+        grants.setdefault(grant.project_id, []).append(grant)
+    pending = await accounts.list_pending(conn, project_ids)
+    expiries = await accounts.read_expiries(conn, project_ids)
+    as_of = await batches.read_now(conn)
+    burned = await read_burned(conn, project_ids, as_of)
     answered = await balances.read_balances(conn, project_ids)
     for project_id, audit in audits.items():
         audit.check_charges(charges.get(project_id, ()))
-        audit.check_grants(grants.get(project_id, {}))
+        audit.check_grants(grants.get(project_id, ()), pending)
+        of_project = expiries.get(project_id, ())
+        audit.check_expiries(of_project, burned.get(project_id), as_of)
         audit.check_balance(answered[project_id])
     for (
         seal_id,

@@ -5,6 +5,7 @@ Rule 8 of `docs/rating-rules.md`.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -18,12 +19,16 @@ if TYPE_CHECKING:
     from decimal import Decimal
 
     from os_credits.domain.charge import OpenCharge
-    from os_credits.domain.grant import GrantRequest
+    from os_credits.domain.expiry import OpenExpiry
+    from os_credits.domain.grant import Grant, GrantRequest
+    from os_credits.domain.instruction import Adjustment, Transfer, Void
 
 AUTHOR = "os_credits"
 # A late amount waits for quiet, but no longer than this.
 LATE_AT_MOST = timedelta(hours=24)
 CORRECTION_REASON = "the usage or the price of this hour changed after it was booked"
+EXPIRY_REASON = "what was left of the grant when it ended"
+EXPIRY_CORRECTION_REASON = "what was used, or given, before the grant ended changed later"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +86,80 @@ def key_of_charge(
     return f"{key}:{correction}" if correction else key
 
 
-def draft_of_grant(request: GrantRequest, grant_id: int, now: datetime) -> EntryDraft:
-    """Make the entry of a grant, in the hour in which it is given."""
+def draft_of_lot(grant: Grant) -> EntryDraft:
+    """Make the entry of credits that were given, in the hour from which they are valid."""
     return EntryDraft(
-        project_id=request.project_id,
-        kind=EntryKind.GRANT,
-        amount=request.amount,
-        hour=floor_hour(now),
-        reason=request.reason,
-        author=request.author,
-        entry_key=f"grant:{grant_id}",
-        grant_id=grant_id,
+        project_id=grant.project_id,
+        kind=EntryKind(grant.kind.value),
+        amount=grant.amount,
+        hour=grant.valid_from,
+        reason=grant.reason,
+        author=grant.author,
+        entry_key=f"grant:{grant.id}",
+        grant_id=grant.id,
     )
+
+
+def draft_of_void(grant: Grant, void: Void, now: datetime) -> EntryDraft:
+    """Make the entry that takes a grant back whole: a second one of its grant, negative."""
+    return EntryDraft(
+        project_id=grant.project_id,
+        kind=EntryKind(grant.kind.value),
+        amount=Credits(grant.amount.copy_negate()),
+        hour=floor_hour(now),
+        reason=void.reason,
+        author=void.author,
+        entry_key=f"void:{grant.id}",
+        grant_id=grant.id,
+    )
+
+
+def draft_of_adjustment(adjustment: Adjustment, now: datetime) -> EntryDraft:
+    """Make the entry of an adjustment downwards; its key keeps no text of people."""
+    digest = hashlib.sha256(adjustment.idempotency_key.encode()).hexdigest()
+    return EntryDraft(
+        project_id=adjustment.project_id,
+        kind=EntryKind.ADJUSTMENT,
+        amount=adjustment.amount,
+        hour=floor_hour(now),
+        reason=adjustment.reason,
+        author=adjustment.author,
+        entry_key=f"adjustment:{digest}",
+    )
+
+
+def draft_of_transfer(transfer: Transfer, transfer_id: int, now: datetime) -> EntryDraft:
+    """Make the entry of what leaves a project; what arrives elsewhere is a lot with its own."""
+    return EntryDraft(
+        project_id=transfer.project_id,
+        kind=EntryKind.TRANSFER,
+        amount=Credits(transfer.amount.copy_negate()),
+        hour=floor_hour(now),
+        reason=transfer.reason,
+        author=transfer.author,
+        entry_key=f"transfer:{transfer_id}",
+    )
+
+
+def draft_of_expiry(expiry: OpenExpiry) -> EntryDraft:
+    """Make the entry that brings what is booked of an expiry up to what it is."""
+    is_first = expiry.entry_id is None
+    return EntryDraft(
+        project_id=expiry.project_id,
+        kind=EntryKind.EXPIRY if is_first else EntryKind.CORRECTION,
+        amount=added(expiry.booked, expiry.expired.copy_negate()),
+        hour=expiry.hour,
+        reason=EXPIRY_REASON if is_first else EXPIRY_CORRECTION_REASON,
+        author=AUTHOR,
+        entry_key=key_of_expiry(expiry.grant_id, 0 if is_first else expiry.correction_count + 1),
+        corrects=expiry.entry_id,
+        grant_id=expiry.grant_id,
+    )
+
+
+def key_of_expiry(grant_id: int, correction: int) -> str:
+    """Give the entry key of an expiry's first booking (0) or of its n-th correction."""
+    return f"expiry:{grant_id}:{correction}" if correction else f"expiry:{grant_id}"
 
 
 @dataclass(frozen=True, slots=True)

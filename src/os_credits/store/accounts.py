@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.charge import StoredCharge
+from os_credits.domain.expiry import StoredExpiry
 from os_credits.domain.period import to_ms
 from os_credits.domain.seal import Seal, SealedHead
 from os_credits.store.entries import entry_of
+from os_credits.store.grants import find_grants
 from os_credits.store.verification import STATEMENT_SECONDS_MAX
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.amount import Credits
     from os_credits.domain.entry import Entry
+    from os_credits.domain.grant import Grant
     from os_credits.store.pool import Connection
 
 # How many rows are fetched at once from what is read row by row.
@@ -127,20 +130,45 @@ async def stream_entries(
         yield row["id"], entry_of(dict(row))
 
 
-async def read_grant_amounts(
+async def read_expiries(
     conn: Connection, project_ids: Sequence[int]
-) -> dict[int, dict[int, Credits]]:
-    """Read the amounts of all grants of these projects, by project and grant."""
+) -> dict[int, list[StoredExpiry]]:
+    """Read all expiries of these projects, those that are to come too."""
     rows = await conn.fetch(
         """
-        SELECT project_id, id, amount FROM project_grant WHERE project_id = ANY($1::bigint[])
+        SELECT project_id, grant_id, hour, expired, booked, entry_id, correction_count
+        FROM expiry WHERE project_id = ANY($1::bigint[]) ORDER BY grant_id
         """,
         project_ids,
+        timeout=STATEMENT_SECONDS_MAX,
     )
-    grants: dict[int, dict[int, Credits]] = defaultdict(dict)
-    for project_id, grant_id, amount in rows:
-        grants[project_id][grant_id] = amount
-    return grants
+    expiries: dict[int, list[StoredExpiry]] = defaultdict(list)
+    for project_id, *rest in rows:
+        expiries[project_id].append(StoredExpiry(*rest))
+    return expiries
+
+
+async def list_grants_of(conn: Connection, project_ids: Sequence[int]) -> list[Grant]:
+    """Read all lots of these projects."""
+    rows = await conn.fetch(
+        "SELECT id FROM project_grant WHERE project_id = ANY($1::bigint[])",
+        project_ids,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return await find_grants(conn, [row["id"] for row in rows])
+
+
+async def list_pending(conn: Connection, project_ids: Sequence[int]) -> set[int]:
+    """Read which lots of these projects wait for the hour from which they are valid."""
+    rows = await conn.fetch(
+        """
+        SELECT grant_id FROM pending_grant JOIN project_grant g ON g.id = grant_id
+        WHERE g.project_id = ANY($1::bigint[])
+        """,
+        project_ids,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return {row["grant_id"] for row in rows}
 
 
 async def find_heads_without_entry(

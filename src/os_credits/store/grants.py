@@ -1,86 +1,164 @@
-"""Table `project_grant`: credits given; each has its entry in the ledger."""
+"""Tables `project_grant`, `pending_grant`, `grant_void`, `transfer`: credits given on terms."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from os_credits.domain.grant import Grant
+from os_credits.domain.lot import LotKind
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
+    import asyncpg
+
     from os_credits.domain.amount import Credits
-    from os_credits.domain.grant import GrantRequest
+    from os_credits.domain.instruction import Transfer, Void
     from os_credits.store.pool import Connection
 
 
-@dataclass(frozen=True, slots=True)
-class StoredGrant:
-    """A grant as it is stored, with the id of its entry."""
-
-    id: int
-    project_id: int
-    amount: Credits
-    reason: str
-    author: str
-    entry_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class GrantRecord:
-    """A grant as people read it."""
-
-    id: int
-    amount: Credits
-    reason: str
-    author: str
-    created_at: datetime
-
-
-async def insert_grant(conn: Connection, request: GrantRequest) -> int:
-    """Store a grant and give its id."""
+async def insert_grant(
+    conn: Connection,
+    *,
+    project_id: int,
+    kind: LotKind,
+    amount: Credits,
+    reason: str,
+    author: str,
+    valid_from: datetime,
+    expires_at: datetime | None = None,
+    priority: int = 0,
+    idempotency_key: str | None = None,
+    tops_up: int | None = None,
+    allowance_id: int | None = None,
+) -> int:
+    """Store a lot and give its id; one that can expire gets its row of `expiry`."""
     grant_id = await conn.fetchval(
         """
-        INSERT INTO project_grant (project_id, amount, reason, author, idempotency_key)
-        VALUES ($1, $2, $3, $4, $5) RETURNING id
+        WITH given AS (
+            INSERT INTO project_grant (project_id, kind, amount, reason, author, valid_from,
+                                       expires_at, priority, idempotency_key, tops_up,
+                                       allowance_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id
+        ), ends AS (
+            INSERT INTO expiry (grant_id, project_id, hour)
+            SELECT id, $1, $7 FROM given WHERE $7::timestamptz IS NOT NULL
+        )
+        SELECT id FROM given
         """,
-        request.project_id,
-        request.amount,
-        request.reason,
-        request.author,
-        request.idempotency_key,
+        project_id,
+        kind.value,
+        amount,
+        reason,
+        author,
+        valid_from,
+        expires_at,
+        priority,
+        idempotency_key,
+        tops_up,
+        allowance_id,
     )
     return int(grant_id)
 
 
-async def lock_idempotency_key(conn: Connection, idempotency_key: str) -> None:
-    """Let callers with the same key wait for each other until the transaction ends."""
-    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", idempotency_key)
-
-
-async def find_grant(conn: Connection, idempotency_key: str) -> StoredGrant | None:
-    """Find the grant that this key stands for."""
-    row = await conn.fetchrow(
-        """
-        SELECT g.id, g.project_id, g.amount, g.reason, g.author, e.id AS entry_id
-        FROM project_grant g JOIN entry e ON e.grant_id = g.id AND e.kind IN ('grant', 'opening')
-        WHERE g.idempotency_key = $1
-        """,
-        idempotency_key,
+async def has_key(conn: Connection, idempotency_key: str) -> bool:
+    """Tell whether a lot has this key already, as those of openings do."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM project_grant WHERE idempotency_key = $1)", idempotency_key
     )
-    return None if row is None else StoredGrant(**dict(row))
+    return found
+
+
+def _grant(row: asyncpg.Record) -> Grant:
+    return Grant(**{**dict(row), "kind": LotKind(row["kind"])})
+
+
+async def find_grants(conn: Connection, grant_ids: Sequence[int]) -> list[Grant]:
+    """Give the lots with these ids, as far as they exist, by id."""
+    rows = await conn.fetch(
+        """
+        SELECT g.id, g.project_id, g.kind, g.amount, g.reason, g.author, g.created_at,
+               g.valid_from, g.expires_at, g.priority, g.allowance_id, g.tops_up,
+               (SELECT min(e.id) FROM entry e WHERE e.grant_id = g.id AND e.amount > 0
+                AND e.kind = g.kind) AS entry_id,
+               v.grant_id IS NOT NULL AS is_void
+        FROM project_grant g LEFT JOIN grant_void v ON v.grant_id = g.id
+        WHERE g.id = ANY($1::bigint[]) ORDER BY g.id
+        """,
+        grant_ids,
+    )
+    return [_grant(row) for row in rows]
 
 
 async def list_grants(
     conn: Connection, project_id: int, *, after_id: int, limit: int
-) -> list[GrantRecord]:
-    """Give a project's grants, oldest first, from the one after `after_id` on."""
-    rows = await conn.fetch(
-        """
-        SELECT id, amount, reason, author, created_at FROM project_grant
-        WHERE project_id = $1 AND id > $2 ORDER BY id LIMIT $3
-        """,
+) -> list[Grant]:
+    """Give a project's lots, oldest first, from the one after `after_id` on."""
+    ids = await conn.fetch(
+        "SELECT id FROM project_grant WHERE project_id = $1 AND id > $2 ORDER BY id LIMIT $3",
         project_id,
         after_id,
         limit,
     )
-    return [GrantRecord(**dict(row)) for row in rows]
+    return await find_grants(conn, [row["id"] for row in ids])
+
+
+async def insert_pending(conn: Connection, grant_id: int, valid_from: datetime) -> None:
+    """Let a lot wait for its entry until it is valid."""
+    await conn.execute(
+        "INSERT INTO pending_grant (grant_id, valid_from) VALUES ($1, $2)", grant_id, valid_from
+    )
+
+
+async def take_pending(conn: Connection, *, now: datetime, limit: int) -> list[int]:
+    """Take the lots that have become valid out of those that wait, by project and id."""
+    rows = await conn.fetch(
+        """
+        WITH due AS (
+            DELETE FROM pending_grant WHERE grant_id IN (
+                SELECT grant_id FROM pending_grant WHERE valid_from <= $1
+                ORDER BY valid_from, grant_id LIMIT $2
+            ) RETURNING grant_id
+        )
+        SELECT g.id FROM due JOIN project_grant g ON g.id = due.grant_id
+        ORDER BY g.project_id, g.id
+        """,
+        now,
+        limit,
+    )
+    return [row["id"] for row in rows]
+
+
+async def delete_pending(conn: Connection, grant_id: int) -> bool:
+    """Take one lot out of those that wait; tells whether it waited."""
+    status = await conn.execute("DELETE FROM pending_grant WHERE grant_id = $1", grant_id)
+    return status != "DELETE 0"
+
+
+async def insert_void(conn: Connection, void: Void) -> None:
+    """Write down that a lot was taken back; it is no longer due to expire."""
+    await conn.execute(
+        "INSERT INTO grant_void (grant_id, reason, author) VALUES ($1, $2, $3)",
+        void.grant_id,
+        void.reason,
+        void.author,
+    )
+    await conn.execute("UPDATE expiry SET expired = 0 WHERE grant_id = $1", void.grant_id)
+
+
+async def insert_transfer(conn: Connection, transfer: Transfer, *, grant_id: int) -> int:
+    """Store a transfer with the lot that it made at its target; gives its id."""
+    transfer_id = await conn.fetchval(
+        """
+        INSERT INTO transfer (from_project_id, to_project_id, grant_id, amount, reason, author)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING id
+        """,
+        transfer.project_id,
+        transfer.to_project_id,
+        grant_id,
+        transfer.amount,
+        transfer.reason,
+        transfer.author,
+    )
+    return int(transfer_id)

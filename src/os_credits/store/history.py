@@ -1,7 +1,8 @@
-"""Tables `entry` and `charge` read together: the lines of a project's history.
+"""Tables `entry`, `charge` and `expiry` read together: the lines of a project's history.
 
 A place is (hour, rank, major, minor): entries have rank 0 and their sequence, charges that
-are not fully booked rank 1, meter and flavor. Row comparison keeps that order in SQL.
+are not fully booked rank 1, meter and flavor, expiries that are not rank 2 and their grant. Row
+comparison keeps that order in SQL.
 """
 
 from __future__ import annotations
@@ -37,6 +38,10 @@ async def sum_lines(conn: Connection, project_id: int, after: Place) -> Totals:
             SELECT booked - charged, true FROM charge
             WHERE project_id = $1 AND charged <> booked AND hour >= $2
               AND (hour, 1, meter_id, flavor_id) > ($2, $3::int, $4::bigint, $5::int)
+            UNION ALL
+            SELECT booked - expired, false FROM expiry
+            WHERE project_id = $1 AND expired <> booked AND hour >= $2
+              AND (hour, 2, grant_id, 0) > ($2, $3::int, $4::bigint, $5::int)
         ) lines
         """,
         project_id,
@@ -56,17 +61,24 @@ async def list_lines(
     rows = await conn.fetch(
         """
         SELECT hour, 0 AS rank, sequence AS major, 0 AS minor, kind, amount, meter_id, flavor_id,
-               id AS entry_id, booked_at, reason
+               id AS entry_id, booked_at, reason, grant_id
         FROM entry
         WHERE project_id = $1 AND hour >= $2 AND ($6::timestamptz IS NULL OR hour < $6)
           AND (hour, 0, sequence, 0) > ($2, $3::int, $4::bigint, $5::int)
         UNION ALL
         SELECT hour, 1, meter_id, flavor_id, 'open', booked - charged, meter_id, flavor_id,
-               entry_id, NULL, ''
+               entry_id, NULL, '', NULL
         FROM charge
         WHERE project_id = $1 AND charged <> booked
           AND hour >= $2 AND ($6::timestamptz IS NULL OR hour < $6)
           AND (hour, 1, meter_id, flavor_id) > ($2, $3::int, $4::bigint, $5::int)
+        UNION ALL
+        SELECT hour, 2, grant_id, 0, 'open', booked - expired, NULL, NULL, entry_id, NULL, '',
+               grant_id
+        FROM expiry
+        WHERE project_id = $1 AND expired <> booked
+          AND hour >= $2 AND ($6::timestamptz IS NULL OR hour < $6)
+          AND (hour, 2, grant_id, 0) > ($2, $3::int, $4::bigint, $5::int)
         ORDER BY hour, rank, major, minor LIMIT $7
         """,
         project_id,
@@ -148,4 +160,5 @@ def _line(row: asyncpg.Record) -> Line:
         entry_id=row["entry_id"],
         booked_at=row["booked_at"],
         reason=row["reason"],
+        grant_id=row["grant_id"],
     )

@@ -1,13 +1,17 @@
-"""Table `mail`: one row per notice and recipient, with its attempts and its outcome.
+"""Tables `mail` and `mail_notice`: who is told of what, with its attempts and its outcome.
 
-Times default to the database's clock where the caller passes None.
+A row is one message on one channel. A digest tells of several notices, which `mail_notice`
+lists; every other row tells of its `notice_id`. Times default to the database's clock where
+the caller passes None.
 """
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
-from os_credits.domain.notice import DueMail, MailState, Notice
+from os_credits.domain.mail import Channel, DueMail, MailState, Tiding
+from os_credits.domain.notice import Notice, NoticeKind
 from os_credits.domain.project import Project
 
 if TYPE_CHECKING:
@@ -16,90 +20,177 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-    from os_credits.domain.notice import MailId, NoticeId
+    from os_credits.domain.mail import Addressing, MailId
+    from os_credits.domain.notice import NoticeId
     from os_credits.store.pool import Connection
 
 
 async def insert_mails(
-    conn: Connection,
-    *,
-    notice_id: NoticeId,
-    project_id: int,
-    due_at: datetime,
-    message_id_domain: str,
+    conn: Connection, *, notice_id: NoticeId, due_at: datetime, addressing: Addressing
 ) -> None:
-    """Address a notice to each owner the project has now, with its Message-ID for ever.
+    """Address a notice to whoever wants it, each row with its Message-ID for ever.
 
-    Addresses that differ in case only get one mail.
+    Owners hear of everything unless they named what they want, members of what they named.
+    Addresses that differ in case only get one mail. Who wants digests has one at a time that
+    takes notices: it is due at the next digest hour, and its first attempt ends the taking.
+    The portal knows lines at 50 per cent and at nothing left only.
     """
     await conn.execute(
         """
-        INSERT INTO mail (notice_id, recipient, recipient_name, message_id, next_attempt_at)
-        SELECT $1, email, name, '<' || gen_random_uuid() || '@' || $4::text || '>', $3
+        WITH told AS (
+            SELECT id, project_id, kind, coalesce(line, percent) AS line FROM notice WHERE id = $1
+        ), heard AS (
+            SELECT DISTINCT ON (lower(o.email COLLATE "C"))
+                   o.email, o.name, o.language, o.digest
+            FROM project_owner o JOIN told USING (project_id)
+            WHERE coalesce(told.kind = ANY(o.wants), o.role = 'owner')
+            ORDER BY lower(o.email COLLATE "C"), o.created_at DESC, o.email
+        ), digest AS (
+            INSERT INTO mail (notice_id, channel, recipient, recipient_name, language, message_id,
+                              is_digest, created_at, next_attempt_at)
+            SELECT $1, 'mail', email, name, language,
+                   '<' || gen_random_uuid() || '@' || $3::text || '>', true, $2,
+                   date_trunc('day', $2::timestamptz - $4::int * interval '1 hour', 'UTC')
+                   + interval '24 hours' + $4::int * interval '1 hour'
+            FROM heard WHERE digest ORDER BY lower(email COLLATE "C")
+            ON CONFLICT (lower(recipient COLLATE "C"))
+                WHERE is_digest AND state = 'pending' AND attempt_count = 0
+                DO UPDATE SET state = mail.state
+            RETURNING id
+        ), joined AS (
+            INSERT INTO mail_notice (mail_id, notice_id) SELECT id, $1 FROM digest
+        )
+        INSERT INTO mail (notice_id, channel, recipient, recipient_name, language, message_id,
+                          created_at, next_attempt_at)
+        SELECT $1, channel, recipient, name, language,
+               '<' || gen_random_uuid() || '@' || $3::text || '>', $2, $2
         FROM (
-            SELECT DISTINCT ON (lower(email COLLATE "C")) email, name FROM project_owner
-            WHERE project_id = $2 ORDER BY lower(email COLLATE "C"), created_at DESC, email
-        ) AS owner
+            SELECT 'mail' AS channel, email AS recipient, name, language
+            FROM heard WHERE NOT digest
+            UNION ALL SELECT 'webhook', 'webhook', '', '' WHERE $5::bool
+            UNION ALL SELECT 'portal', 'portal', '', '' FROM told
+                      WHERE $6::bool AND kind = 'percent' AND (line = 50 OR line <= 0)
+        ) AS post
         """,
         notice_id,
-        project_id,
         due_at,
-        message_id_domain,
+        addressing.message_id_domain,
+        addressing.digest_hour,
+        addressing.webhook,
+        addressing.portal,
     )
 
 
 async def claim_mails(
-    conn: Connection, *, now: datetime | None, claim: timedelta, limit: int
+    conn: Connection,
+    channel: Channel,
+    *,
+    now: datetime | None,
+    claim: timedelta,
+    age_max: timedelta,
+    limit: int,
 ) -> list[DueMail]:
-    """Take mails that are due, and let nobody else take them before the claim has run out.
+    """Take what is due on a channel, and let nobody else take it before the claim has run out.
 
-    The attempt is counted here, so that an attempt which kills its process counts too.
+    The attempt is counted here, so that an attempt which kills its process counts too. What is
+    older than `age_max` is left to `give_up_mails`.
     """
     rows = await conn.fetch(
         """
         WITH due AS (
             SELECT id FROM mail
             WHERE state = 'pending' AND next_attempt_at <= coalesce($1::timestamptz, now())
+              AND channel = $4 AND created_at > coalesce($1::timestamptz, now()) - $5::interval
             ORDER BY next_attempt_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
         )
         UPDATE mail m
         SET attempt_count = m.attempt_count + 1,
             next_attempt_at = coalesce($1::timestamptz, now()) + $2::interval
-        FROM due, notice n, project p
-        WHERE m.id = due.id AND n.id = m.notice_id AND p.id = n.project_id
-        RETURNING m.id, m.recipient, m.recipient_name, m.message_id, m.attempt_count,
-                  n.id AS notice_id, n.project_id, n.percent, n.balance, n.granted, n.created_at,
-                  p.site, p.external_id, p.domain, p.name
+        FROM due WHERE m.id = due.id
+        RETURNING m.id, m.notice_id, m.channel, m.recipient, m.recipient_name, m.language,
+                  m.message_id, m.attempt_count, m.is_digest
         """,
         now,
         claim,
         limit,
+        channel,
+        age_max,
     )
-    return [_due_mail(row) for row in rows]
+    tidings = await list_tidings(conn, [row["id"] for row in rows])
+    return [_due_mail(row, tidings[row["id"]]) for row in rows]
 
 
-def _due_mail(row: asyncpg.Record) -> DueMail:
-    return DueMail(
-        id=row["id"],
-        recipient=row["recipient"],
-        recipient_name=row["recipient_name"],
-        message_id=row["message_id"],
-        attempt_count=row["attempt_count"],
-        notice=Notice(
-            id=row["notice_id"],
+async def list_tidings(conn: Connection, mail_ids: Sequence[int]) -> dict[int, tuple[Tiding, ...]]:
+    """Give what each of these mails tells, in the order of the notices."""
+    rows = await conn.fetch(
+        """
+        SELECT m.id AS mail_id, n.id, n.project_id, n.kind, coalesce(n.line, n.percent) AS line,
+               n.from_line, n.value, n.balance, n.granted, n.created_at, n.facts,
+               p.site, p.external_id, p.domain, p.name
+        FROM mail m
+        CROSS JOIN LATERAL (
+            SELECT m.notice_id UNION SELECT l.notice_id FROM mail_notice l WHERE l.mail_id = m.id
+        ) AS told
+        JOIN notice n ON n.id = told.notice_id JOIN project p ON p.id = n.project_id
+        WHERE m.id = ANY($1::bigint[]) ORDER BY m.id, n.id
+        """,
+        mail_ids,
+    )
+    found: dict[int, tuple[Tiding, ...]] = {}
+    for row in rows:
+        found[row["mail_id"]] = (*found.get(row["mail_id"], ()), _tiding(row))
+    return found
+
+
+async def read_tiding(conn: Connection, notice_id: int) -> Tiding | None:
+    """Give one notice with its project, if there is one of this number."""
+    row = await conn.fetchrow(
+        """
+        SELECT n.id, n.project_id, n.kind, coalesce(n.line, n.percent) AS line, n.from_line,
+               n.value, n.balance, n.granted, n.created_at, n.facts,
+               p.site, p.external_id, p.domain, p.name
+        FROM notice n JOIN project p ON p.id = n.project_id WHERE n.id = $1
+        """,
+        notice_id,
+    )
+    return None if row is None else _tiding(row)
+
+
+def _tiding(row: asyncpg.Record) -> Tiding:
+    return Tiding(
+        Notice(
+            id=row["id"],
             project_id=row["project_id"],
-            percent=row["percent"],
+            kind=NoticeKind(row["kind"]),
+            line=row["line"],
+            from_line=row["from_line"],
+            value=row["value"],
             balance=row["balance"],
             granted=row["granted"],
             created_at=row["created_at"],
+            facts=json.loads(row["facts"]),
         ),
-        project=Project(
+        Project(
             id=row["project_id"],
             site=row["site"],
             external_id=row["external_id"],
             domain=row["domain"],
             name=row["name"],
         ),
+    )
+
+
+def _due_mail(row: asyncpg.Record, tidings: tuple[Tiding, ...]) -> DueMail:
+    return DueMail(
+        id=row["id"],
+        channel=Channel(row["channel"]),
+        recipient=row["recipient"],
+        recipient_name=row["recipient_name"],
+        language=row["language"],
+        message_id=row["message_id"],
+        attempt_count=row["attempt_count"],
+        is_digest=row["is_digest"],
+        tidings=tidings,
     )
 
 
@@ -152,8 +243,35 @@ async def refuse_mail(conn: Connection, mail_id: MailId, *, attempt_count: int, 
     )
 
 
+async def give_up_mails(
+    conn: Connection, *, now: datetime | None, age_max: timedelta, limit: int
+) -> int:
+    """Refuse what has waited longer than `age_max` on any channel, but what is in hand; count.
+
+    That nobody ever tried is told apart: its channel is not set up.
+    """
+    status = await conn.execute(
+        """
+        UPDATE mail SET state = 'refused',
+                        last_error = CASE WHEN attempt_count = 0
+                                          THEN 'given up: nothing is set up that would send it'
+                                          ELSE 'given up: too old. ' || last_error END
+        WHERE id IN (
+            SELECT id FROM mail
+            WHERE state = 'pending' AND next_attempt_at <= coalesce($1::timestamptz, now())
+              AND created_at <= coalesce($1::timestamptz, now()) - $2::interval
+            ORDER BY next_attempt_at, id LIMIT $3 FOR UPDATE SKIP LOCKED
+        )
+        """,
+        now,
+        age_max,
+        limit,
+    )
+    return int(status.rpartition(" ")[2])
+
+
 async def count_mails(conn: Connection) -> dict[MailState, int]:
-    """Count the mails of all time in each state."""
+    """Count what there is of all time in each state, on all channels."""
     rows = await conn.fetch("SELECT state, count(*) AS mails FROM mail GROUP BY state")
     return dict.fromkeys(MailState, 0) | {MailState(row["state"]): row["mails"] for row in rows}
 
@@ -161,11 +279,16 @@ async def count_mails(conn: Connection) -> dict[MailState, int]:
 async def count_by_notice(
     conn: Connection, notice_ids: Sequence[int]
 ) -> dict[tuple[int, MailState], int]:
-    """Count the mails of these notices in each state."""
+    """Count the mails to people that tell of these notices, in each state."""
     rows = await conn.fetch(
         """
-        SELECT notice_id, state, count(*) AS mails FROM mail
-        WHERE notice_id = ANY($1::bigint[]) GROUP BY notice_id, state
+        SELECT told.notice_id, m.state, count(*) AS mails
+        FROM (
+            SELECT notice_id, id AS mail_id FROM mail WHERE notice_id = ANY($1::bigint[])
+            UNION
+            SELECT notice_id, mail_id FROM mail_notice WHERE notice_id = ANY($1::bigint[])
+        ) AS told JOIN mail m ON m.id = told.mail_id
+        WHERE m.channel = 'mail' GROUP BY told.notice_id, m.state
         """,
         notice_ids,
     )

@@ -7,59 +7,62 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from os_credits.domain.organisation import Membership, Organisation, OrganisationSum
+from os_credits.domain.organisation import Membership, Organisation
+from os_credits.domain.tree import DEPTH_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from os_credits.domain.organisation import MembershipRequest
+    from os_credits.domain.tree import Revision
     from os_credits.store.pool import Connection
 
 
-async def ensure_organisation(conn: Connection, name: str) -> int:
-    """Give the id of an organisation, storing it if it is new."""
-    await conn.execute(
-        "INSERT INTO organisation (name) VALUES ($1) ON CONFLICT (name) DO NOTHING", name
+async def ensure_organisation(conn: Connection, name: str) -> tuple[int, bool]:
+    """Give the id of an organisation, storing it if it is new, and whether it is."""
+    made = await conn.fetchval(
+        "INSERT INTO organisation (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id",
+        name,
     )
-    organisation_id = await conn.fetchval("SELECT id FROM organisation WHERE name = $1", name)
-    return int(organisation_id)
+    if made is not None:
+        return int(made), True
+    found = await conn.fetchval("SELECT id FROM organisation WHERE name = $1", name)
+    return int(found), False
 
 
 async def list_organisations(
     conn: Connection,
     *,
-    among: Sequence[str] | None,
+    among: Collection[int] | None,
     after_id: int = 0,
-    only_id: int | None = None,
     name: str | None = None,
     limit: int,
 ) -> list[Organisation]:
-    """Give organisations by id; None filters nothing.
-
-    With `among` (names, cloud ids and `#` with our ids of projects) only those to which one of
-    these projects belongs, or did.
-    """
+    """Give organisations by id, of these ids only, or of one name; None filters nothing."""
     rows = await conn.fetch(
         """
-        SELECT id, name FROM organisation o
-        WHERE id > $2 AND ($3::bigint IS NULL OR id = $3) AND ($4::text IS NULL OR name = $4)
-          AND ($1::text[] IS NULL OR EXISTS (
-              SELECT FROM membership m JOIN project p ON p.id = m.project_id
-              WHERE m.organisation_id = o.id
-                AND ('#' || p.id = ANY($1)
-                     OR (p.name = ANY($1) AND NOT starts_with(p.name, '#'))
-                     OR (p.external_id = ANY($1) AND p.external_id <> ''
-                         AND NOT starts_with(p.external_id, '#')))))
-        ORDER BY id LIMIT $5
+        SELECT id, name FROM organisation
+        WHERE id > $2 AND ($1::bigint[] IS NULL OR id = ANY($1))
+          AND ($3::text IS NULL OR name = $3)
+        ORDER BY id LIMIT $4
         """,
-        among,
+        None if among is None else list(among),
         after_id,
-        only_id,
         name,
         limit,
     )
     return [Organisation(**dict(row)) for row in rows]
+
+
+async def name_organisations(
+    conn: Connection, organisation_ids: Collection[int]
+) -> dict[int, Organisation]:
+    """Give the organisations with these ids, by them."""
+    rows = await conn.fetch(
+        "SELECT id, name FROM organisation WHERE id = ANY($1::bigint[])", list(organisation_ids)
+    )
+    return {row["id"]: Organisation(**dict(row)) for row in rows}
 
 
 async def insert_membership(
@@ -98,46 +101,64 @@ async def list_memberships(
     return [Membership(**dict(row)) for row in rows]
 
 
-async def sum_by_membership(
-    conn: Connection, organisation_id: int, *, start: datetime, end: datetime
-) -> list[OrganisationSum]:
-    """Sum what an organisation's projects used in the hours of a period, by project and meter.
+async def read_memberships(conn: Connection, organisation_ids: Sequence[int]) -> list[Revision]:
+    """Give all places of the projects that were ever in one of these, as they were said."""
+    rows = await conn.fetch(
+        """
+        SELECT project_id, organisation_id, valid_from FROM membership
+        WHERE project_id IN (SELECT project_id FROM membership
+                             WHERE organisation_id = ANY($1::bigint[]))
+        ORDER BY id
+        """,
+        organisation_ids,
+    )
+    return [tuple(row) for row in rows]
 
-    Each hour counts for the organisation to which the project belonged then, as known now.
-    What a project opened with counts in the hour of its opening.
+
+async def read_memberships_of(conn: Connection, project_ids: Sequence[int]) -> list[Revision]:
+    """Give all places of these projects, as they were said."""
+    rows = await conn.fetch(
+        """
+        SELECT project_id, organisation_id, valid_from FROM membership
+        WHERE project_id = ANY($1::bigint[]) ORDER BY id
+        """,
+        project_ids,
+    )
+    return [tuple(row) for row in rows]
+
+
+async def path_of(
+    conn: Connection, project_ids: Sequence[int], at: datetime
+) -> dict[int, list[int]]:
+    """Give the organisations above each of these projects at a moment, the nearest first.
+
+    A project that belongs to none has no path.
     """
     rows = await conn.fetch(
         """
-        WITH revision AS (
-            SELECT DISTINCT ON (project_id, valid_from) project_id, valid_from, organisation_id
-            FROM membership
-            WHERE project_id IN (SELECT project_id FROM membership WHERE organisation_id = $1)
-            ORDER BY project_id, valid_from, id DESC
-        ), held AS (
-            SELECT project_id, organisation_id, valid_from,
-                   lead(valid_from, 1, 'infinity')
-                       OVER (PARTITION BY project_id ORDER BY valid_from) AS valid_until
-            FROM revision
-        ), span AS (
-            SELECT project_id, greatest(valid_from, $2) AS start, least(valid_until, $3) AS "end"
-            FROM held
-            WHERE organisation_id = $1 AND valid_from < $3 AND valid_until > $2
-        ), used AS (
-            SELECT c.project_id, c.meter_id, c.charged AS amount
-            FROM span s JOIN charge c
-                ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
+        WITH RECURSIVE path (project_id, organisation_id, level) AS (
+            SELECT p.id, m.organisation_id, 1
+            FROM (SELECT DISTINCT unnest($1::bigint[])) AS p(id)
+            CROSS JOIN LATERAL (
+                SELECT organisation_id FROM membership
+                WHERE project_id = p.id AND valid_from <= $2
+                ORDER BY valid_from DESC, id DESC LIMIT 1
+            ) m
+            WHERE m.organisation_id IS NOT NULL
             UNION ALL
-            SELECT e.project_id, e.meter_id, -e.amount
-            FROM span s JOIN entry e
-                ON e.project_id = s.project_id AND e.hour >= s.start AND e.hour < s."end"
-            WHERE e.kind = 'opening' AND e.meter_id IS NOT NULL
+            SELECT path.project_id, o.parent_id, path.level + 1
+            FROM path CROSS JOIN LATERAL (
+                SELECT parent_id FROM organisation_place
+                WHERE organisation_id = path.organisation_id AND valid_from <= $2
+                ORDER BY valid_from DESC, id DESC LIMIT 1
+            ) o
+            WHERE o.parent_id IS NOT NULL AND path.level < $3
         )
-        SELECT project_id, meter_id, sum(amount) AS credits FROM used
-        GROUP BY project_id, meter_id HAVING sum(amount) <> 0
-        ORDER BY project_id, meter_id
+        SELECT project_id, array_agg(organisation_id ORDER BY level) AS organisations
+        FROM path GROUP BY project_id
         """,
-        organisation_id,
-        start,
-        end,
+        project_ids,
+        at,
+        DEPTH_MAX,
     )
-    return [OrganisationSum(**dict(row)) for row in rows]
+    return {row["project_id"]: row["organisations"] for row in rows}

@@ -1,4 +1,4 @@
-"""Tables `project` and `project_owner`."""
+"""Table `project`."""
 
 from __future__ import annotations
 
@@ -178,53 +178,3 @@ async def lock_projects(conn: Connection, project_ids: Sequence[int]) -> None:
         "SELECT id FROM project WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE",
         project_ids,
     )
-
-
-async def put_owner(conn: Connection, project_id: int, email: str, name: str) -> None:
-    """Let this address hear of the project; the same address again changes the name.
-
-    Addresses that differ in case only are one: the latest spelling stays.
-    """
-    await conn.execute(
-        """
-        DELETE FROM project_owner
-        WHERE project_id = $1 AND email <> $2
-          AND lower(email COLLATE "C") = lower($2 COLLATE "C")
-        """,
-        project_id,
-        email,
-    )
-    await conn.execute(
-        """
-        INSERT INTO project_owner (project_id, email, name) VALUES ($1, $2, $3)
-        ON CONFLICT (project_id, email) DO UPDATE SET name = excluded.name
-        """,
-        project_id,
-        email,
-        name,
-    )
-
-
-async def delete_owner(conn: Connection, project_id: int, email: str) -> bool:
-    """Forget an address, however it is spelled; tells whether it was there."""
-    status = await conn.execute(
-        """
-        DELETE FROM project_owner
-        WHERE project_id = $1 AND lower(email COLLATE "C") = lower($2 COLLATE "C")
-        """,
-        project_id,
-        email,
-    )
-    return status != "DELETE 0"
-
-
-async def list_owners(conn: Connection, project_id: int) -> list[tuple[str, str]]:
-    """Give address and name of everyone who hears of the project, each address once."""
-    rows = await conn.fetch(
-        """
-        SELECT DISTINCT ON (lower(email COLLATE "C")) email, name FROM project_owner
-        WHERE project_id = $1 ORDER BY lower(email COLLATE "C"), created_at DESC, email
-        """,
-        project_id,
-    )
-    return [(row["email"], row["name"]) for row in rows]

@@ -18,40 +18,61 @@ APPEND = "SELECT, INSERT"
 
 RIGHTS: Mapping[str, LiteralString] = {
     "alembic_version": READ,
+    # A trigger of the owner's keeps it.
+    "booked_usage": READ,
     # The ledger, and what people decided about money: nothing in it is changed or deleted.
+    "allowance_end": APPEND,
+    "budget": APPEND,
+    "budget_void": APPEND,
+    "closing": APPEND,
     "daily_charge": APPEND,
     "entry": APPEND,
     "exclusion": APPEND,
     "exclusion_lift": APPEND,
     "flavor": APPEND,
+    "grant_void": APPEND,
+    "instruction": APPEND,
     "label_set": APPEND,
+    "mail_notice": APPEND,
     "membership": APPEND,
     "meter_version": APPEND,
     "notice": APPEND,
     "organisation": APPEND,
+    "organisation_place": APPEND,
     "price": APPEND,
     "project_grant": APPEND,
     "seal": APPEND,
     "seal_head": APPEND,
     "series": APPEND,
     "settlement": APPEND,
+    "threshold_rule": APPEND,
+    "transfer": APPEND,
     "whitelist": APPEND,
     # What has a past that is never rewritten, and a few columns that follow the present.
+    "allowance": "SELECT, INSERT, UPDATE (granted_until)",
     "api_key": "SELECT, INSERT, UPDATE (revoked_at)",
-    "mail": ("SELECT, INSERT, UPDATE (state, attempt_count, next_attempt_at, last_error, sent_at)"),
+    "mail": (
+        "SELECT, INSERT, UPDATE (recipient, recipient_name, state, attempt_count,"
+        " next_attempt_at, last_error, sent_at)"
+    ),
     "meter": "SELECT, INSERT, UPDATE (description)",
     "project": "SELECT, INSERT, UPDATE (name, named_at)",
-    "project_owner": "SELECT, INSERT, UPDATE (name), DELETE",
+    "project_owner": ("SELECT, INSERT, UPDATE (name, role, language, wants, digest), DELETE"),
     "rating_state": "SELECT, UPDATE (writer, epoch, closed_until)",
     "retention": (
         "SELECT, UPDATE (samples_announced_until, samples_announced_at, samples_dropped_until,"
         " usage_dropped_until)"
     ),
+    "portal_state": "SELECT, INSERT, UPDATE",
     "threshold_state": "SELECT, INSERT, UPDATE (lowest_percent)",
+    "told_line": "SELECT, INSERT, UPDATE (told_at, rearmed_at)",
     # The set of samples, and what is computed from it.
     "batch": "SELECT, INSERT, DELETE",
     "charge": "SELECT, INSERT, UPDATE",
     "excluded_sample": "SELECT, INSERT, UPDATE, DELETE",
+    "expiry": "SELECT, INSERT, UPDATE",
+    "forecast": "SELECT, INSERT, UPDATE, DELETE",
+    "pending_grant": "SELECT, INSERT, DELETE",
     "sample": "SELECT, INSERT, UPDATE, DELETE",
     "sample_floor": "SELECT, INSERT, UPDATE, DELETE",
     "usage": "SELECT, INSERT, UPDATE, DELETE",

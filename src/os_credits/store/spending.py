@@ -1,4 +1,4 @@
-"""Tables `charge`, `entry` and `usage`, summed as a project's page shows them."""
+"""Tables `charge`, `entry`, `expiry` and `usage`, summed as a project's page shows them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,36 @@ class Spent:
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
-    """An entry that says nothing of what was used: mostly a grant."""
+class Moved:
+    """What changed the balance besides usage in one hour or day; both are positive."""
+
+    start: datetime
+    given: Credits
+    taken: Credits
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A line of an account that is no first booking of usage; `kind` None: expired, not booked.
+
+    The meter is set of corrections of usage. `entry_id` is None of what is not booked.
+    """
 
     hour: datetime
-    kind: EntryKind
+    kind: EntryKind | None
     amount: Credits
     reason: str
+    meter_id: int | None
+    flavor_id: int | None
+    grant_id: int | None
+    entry_id: int | None
+    booked_at: datetime | None
+
+    @property
+    def is_void(self) -> bool:
+        """Tell whether a grant is taken back by this."""
+        takes_back = self.kind in {EntryKind.GRANT, EntryKind.TRANSFER, EntryKind.OPENING}
+        return takes_back and self.grant_id is not None and self.amount < 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +122,65 @@ async def first_hour(conn: Connection, project_id: int) -> datetime | None:
     return hour
 
 
-async def list_given(
-    conn: Connection, project_id: int, *, start: datetime, limit: int
-) -> list[Given]:
-    """Give what changed the balance besides usage from an hour on, the latest first."""
+async def sum_moved(
+    conn: Connection,
+    project_id: int,
+    *,
+    start: datetime,
+    end: datetime,
+    by: Literal["hour", "day"],
+) -> list[Moved]:
+    """Sum what changed the balance besides usage, booked or not, per hour or UTC day."""
     rows = await conn.fetch(
         """
-        SELECT hour, kind, amount, reason FROM entry
-        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction') AND meter_id IS NULL
-          AND hour >= $2
-        ORDER BY hour DESC, sequence DESC LIMIT $3
+        SELECT date_trunc($4, hour, 'UTC') AS start,
+               coalesce(sum(amount) FILTER (WHERE amount > 0), 0) AS given,
+               coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) AS taken
+        FROM (
+            SELECT hour, amount FROM entry
+            WHERE project_id = $1 AND meter_id IS NULL AND hour >= $2 AND hour < $3
+            UNION ALL
+            SELECT hour, booked - expired FROM expiry
+            WHERE project_id = $1 AND expired <> booked AND hour >= $2 AND hour < $3
+        ) moved
+        GROUP BY 1 ORDER BY 1
         """,
         project_id,
         start,
+        end,
+        by,
+    )
+    return [Moved(**dict(row)) for row in rows]
+
+
+async def list_changes(
+    conn: Connection, project_id: int, *, start: datetime, end: datetime, limit: int
+) -> list[Change]:
+    """Give what stands in the account besides usage in these hours, the latest first."""
+    rows = await conn.fetch(
+        """
+        SELECT hour, kind, amount, reason, meter_id, flavor_id, grant_id, entry_id, booked_at
+        FROM (
+            SELECT hour, kind, amount, reason, meter_id, flavor_id, grant_id, id AS entry_id,
+                   booked_at, sequence
+            FROM entry
+            WHERE project_id = $1 AND hour >= $2 AND hour < $3
+              AND kind <> 'usage' AND (kind <> 'opening' OR meter_id IS NULL)
+            UNION ALL
+            SELECT hour, NULL, booked - expired, '', NULL, NULL, grant_id, NULL, NULL, NULL
+            FROM expiry
+            WHERE project_id = $1 AND expired <> booked AND hour >= $2 AND hour < $3
+        ) changes
+        ORDER BY hour DESC, sequence DESC NULLS FIRST, grant_id DESC LIMIT $4
+        """,
+        project_id,
+        start,
+        end,
         limit,
     )
     return [
-        Given(row["hour"], EntryKind(row["kind"]), row["amount"], row["reason"]) for row in rows
+        Change(**{**dict(row), "kind": None if row["kind"] is None else EntryKind(row["kind"])})
+        for row in rows
     ]
 
 
@@ -126,7 +191,7 @@ async def first_given(
     row = await conn.fetchrow(
         """
         SELECT hour, sum(amount) AS amount FROM entry
-        WHERE project_id = $1 AND kind NOT IN ('usage', 'correction') AND meter_id IS NULL
+        WHERE project_id = $1 AND meter_id IS NULL
         GROUP BY hour ORDER BY hour LIMIT 1
         """,
         project_id,

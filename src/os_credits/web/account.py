@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from os_credits.domain.balance import Balance
+    from os_credits.domain.forecast import StoredForecast
     from os_credits.domain.project import Project
 
 Level = Literal["none", "good", "low", "critical", "debt"]
@@ -17,18 +18,19 @@ CRITICAL_PERCENT = 20
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A project, its balance in one snapshot, and the address of its page."""
+    """A project, its balance in one snapshot, the address of its page, and its forecast."""
 
     project: Project
     balance: Balance
     href: str
+    forecast: StoredForecast | None = None
 
     @property
     def percent(self) -> Decimal | None:
-        """Give what is left in per cent of what was granted; None if nothing was granted."""
-        if not self.balance.granted:
+        """Give what is left in per cent of the grants that are valid; None if there are none."""
+        if self.balance.granted_now <= 0:
             return None
-        return 100 * self.balance.current / self.balance.granted
+        return 100 * self.balance.current / self.balance.granted_now
 
     @property
     def filled(self) -> Decimal:

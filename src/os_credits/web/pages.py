@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
@@ -15,15 +17,18 @@ from os_credits.domain.project import Project
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.store.balances import read_balances
+from os_credits.store.forecasts import read_forecasts
 from os_credits.store.pool import snapshot
 from os_credits.store.projects import search_projects
 from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.chart import chart_of
-from os_credits.web.history import read_facts
+from os_credits.web.forecast_words import band_of, date_of, gain_of, words_of
+from os_credits.web.history import CHANGES_MAX, Asked, PageFacts, read_facts
 from os_credits.web.history_view import view_of
+from os_credits.web.lot_view import change_lines, lot_lines
 from os_credits.web.room import DESK, Desk, message_page, render, set_up
-from os_credits.web.span import DEFAULT_SPAN, SPANS, span_of
+from os_credits.web.span import DEFAULT_SPAN, SPANS
 from os_credits.web.static import STATIC_FILES, static_file
 
 __all__ = ["Desk", "PageRoute", "credits_history", "routes", "set_up", "start", "wants_page"]
@@ -75,8 +80,9 @@ async def start(request: web.Request) -> web.Response:
         )
         shown = found[:PROJECTS_PER_PAGE]
         balances = await read_balances(conn, [project.id for project in shown])
+        forecasts = await read_forecasts(conn, [project.id for project in shown])
     accounts = [
-        Account(project, balances[project.id], _history_href(project))
+        Account(project, balances[project.id], _history_href(project), forecasts.get(project.id))
         for project in shown
         if desk.may_read(access, project)
     ]
@@ -99,7 +105,7 @@ async def credits_history(request: web.Request) -> web.Response:
     access = desk.access_of(request)
     query = request.query
     try:
-        span = span_of(query.get("range"))
+        asked = Asked(query.get("range"), query.get("from", ""), query.get("to", ""))
         async with snapshot(desk.pool) as conn:
             project = await resolve_project(
                 conn,
@@ -108,7 +114,7 @@ async def credits_history(request: web.Request) -> web.Response:
                 domain=query.get("domain"),
                 may_see=lambda project: desk.may_read(access, project),
             )
-            facts = await read_facts(conn, project, span)
+            facts = await read_facts(conn, project, asked)
     except NotFound as error:
         return message_page(request, 404, "No such project", str(error))
     except InvalidInput as error:
@@ -117,28 +123,59 @@ async def credits_history(request: web.Request) -> web.Response:
         return message_page(
             request, 409, "Which project?", "Several projects have this name.", error.candidates
         )
-    view = view_of(facts)
-    spans = [
-        {"key": one.key, "label": one.label, "href": _span_href(request, one.key)} for one in SPANS
-    ]
-    return render(
-        request,
-        "history.html",
-        {
-            "account": Account(project, facts.balance, request.path),
-            "last_day": facts.last_day,
-            "span": span,
-            "spans": spans,
-            "view": view,
-            "any_given": any(row.given for row in view.rows),
-            "given": facts.given,
-            "chart": chart_of(facts, view, desk.percents),
-        },
-    )
+    context = _context(request, facts, lambda other: desk.may_read(access, other))
+    return render(request, "history.html", context)
+
+
+def _context(
+    request: web.Request, facts: PageFacts, may_see: Callable[[Project], bool]
+) -> dict[str, Any]:
+    view, forecast = view_of(facts), facts.forecast
+    changes = change_lines(facts, may_see)
+    return {
+        "account": Account(facts.project, facts.balance, request.path, forecast),
+        "last_day": facts.last_day,
+        "span": facts.span,
+        "spans": [
+            {"key": one.key, "label": one.label, "href": _span_href(request, one.key)}
+            for one in SPANS
+        ],
+        "kept": _kept(request),
+        "csv_href": _csv_href(request, facts),
+        "view": view,
+        "any_given": any(row.given for row in view.rows),
+        "any_taken": any(row.taken for row in view.rows),
+        "lots": lot_lines(facts),
+        "changes": changes[:CHANGES_MAX],
+        "more_changes": len(changes) > CHANGES_MAX,
+        "closing": facts.closing,
+        "forecast": forecast,
+        "forecast_words": words_of(forecast),
+        "forecast_date": date_of(forecast),
+        "forecast_band": band_of(forecast),
+        "without": [
+            {"names": [each["resource"] for each in one["resources"]], "gain": gain_of(one)}
+            for one in forecast.facts["without"]
+        ],
+        "chart": chart_of(facts, view, request.app[DESK].percents),
+    }
+
+
+def _kept(request: web.Request) -> dict[str, str]:
+    """Give what of an address says which project is meant."""
+    return {name: request.query[name] for name in ("site", "domain") if name in request.query}
+
+
+def _csv_href(request: web.Request, facts: PageFacts) -> str:
+    """Give where the lines of the time shown are, as a file for spreadsheets."""
+    period = {"start_date": f"{facts.start:%Y-%m-%dT%H:%MZ}"}
+    if facts.span.until is not None:
+        period["end_date"] = f"{facts.span.until:%Y-%m-%dT%H:%MZ}"
+    return f"?{urlencode({**_kept(request), 'format': 'csv', **period})}"
 
 
 def _span_href(request: web.Request, key: str) -> str:
-    kept = {name: request.query[name] for name in ("site", "domain") if name in request.query}
+    kept = _kept(request)
     query = kept if key == DEFAULT_SPAN.key else {**kept, "range": key}
     return f"?{urlencode(query)}" if query else request.rel_url.raw_path
 

@@ -65,6 +65,8 @@ def set_up(app: web.Application, desk: Desk) -> None:
         percent=text.percent_text,
         day=text.day_text,
         hour=text.hour_text,
+        month=text.month_text,
+        date=text.date_text,
         minute=text.minute_text,
         breakable=text.breakable,
         isolated=text.isolated,

@@ -9,7 +9,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits, from_micro
-from os_credits.web.span import Step, floor_step
+from os_credits.store.spending import Moved
+from os_credits.web.span import RowStep, floor_step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,51 +23,58 @@ ItemKey = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """An hour or day: what each column of items cost, in all, given, and left at its end.
+    """An hour, day or month: what each column of items cost, in all, and left at its end.
 
-    `left` is None before any credits were given.
+    `given` and `taken` (both positive) are what changed the balance besides usage; `left` is
+    None before any credits were given.
     """
 
     start: datetime
     used_by_item: tuple[Credits, ...]
     used: Credits
     given: Credits
+    taken: Credits
     left: Credits | None
 
 
 def steps_of(
     facts: PageFacts, place: Mapping[ItemKey, int], column_count: int
 ) -> tuple[Credits | None, list[Row]]:
-    """Give what was left at the start, and every step from there to now, oldest first.
+    """Give what was left at the start, and every step from there to the end, oldest first.
 
-    The balance is counted back from now, so that the last step ends with it exactly.
+    The balance is counted back from the end, so that the last step ends with it exactly.
     """
-    step, length = facts.span.step, facts.span.step_length
+    length = facts.span.step_length
     used = _used_by_step(facts, place, column_count)
-    given: dict[datetime, Decimal] = {}
-    for one in facts.given:
-        start = floor_step(one.hour, step)
-        given[start] = given.get(start, NOTHING) + one.amount
-    left = facts.balance.current + sum(map(sum, used.values())) - sum(given.values())
+    moved = {one.start: one for one in facts.moved}
+    left = facts.left + sum(map(sum, used.values()))
+    left += sum(one.taken - one.given for one in facts.moved)
     opening = _known(facts, left, facts.start)
-    last = max([floor_step(facts.balance.as_of, step), *used, *given])
+    last = max([_last_step(facts), *used, *moved])
     rows = []
     start = facts.start
     while start <= last:
         parts = used.get(start, [NOTHING] * column_count)
-        added = given.get(start, NOTHING)
-        left += added - sum(parts)
+        change = moved.get(start, Moved(start, NOTHING, NOTHING))
+        left += change.given - change.taken - sum(parts)
         rows.append(
             Row(
                 start=start,
                 used_by_item=tuple(Credits(part) for part in parts),
                 used=Credits(sum(parts, NOTHING)),
-                given=Credits(added),
+                given=change.given,
+                taken=change.taken,
                 left=_known(facts, left, start + length),
             )
         )
         start += length
     return opening, rows
+
+
+def _last_step(facts: PageFacts) -> datetime:
+    now, until = facts.balance.as_of, facts.span.until
+    end = now if until is None or facts.span.is_live(now) else until - facts.span.step_length
+    return floor_step(end, facts.span.step)
 
 
 def _used_by_step(
@@ -85,7 +93,7 @@ def _known(facts: PageFacts, left: Decimal, moment: datetime) -> Credits | None:
     return Credits(left) if first is not None and first < moment else None
 
 
-def merged(steps: Sequence[Row], row_step: Step) -> list[Row]:
+def merged(steps: Sequence[Row], row_step: RowStep) -> list[Row]:
     """Sum steps up to the table's rows; what is left is what the last of them leaves."""
     rows = []
     for start, together in groupby(steps, key=lambda row: floor_step(row.start, row_step)):
@@ -97,6 +105,7 @@ def merged(steps: Sequence[Row], row_step: Step) -> list[Row]:
                 used_by_item=tuple(Credits(sum(column, NOTHING)) for column in columns),
                 used=Credits(sum((part.used for part in parts), NOTHING)),
                 given=Credits(sum((part.given for part in parts), NOTHING)),
+                taken=Credits(sum((part.taken for part in parts), NOTHING)),
                 left=parts[-1].left,
             )
         )

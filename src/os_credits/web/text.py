@@ -18,7 +18,7 @@ _WIDE = Context(prec=80)
 _WHOLE_FROM = 10
 NAME_LENGTH_MAX = 80
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 def credits_text(amount: Decimal, digits: int) -> str:
@@ -45,17 +45,28 @@ def percent_text(percent: Decimal) -> str:
 
 def day_text(moment: datetime) -> str:
     """Write a day: Sun 22 Nov 2026."""
-    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]} {moment.year}"
+    return f"{_DAYS[moment.weekday()]} {moment.day} {MONTHS[moment.month - 1]} {moment.year}"
 
 
 def hour_text(moment: datetime) -> str:
     """Write an hour of a day: Sun 22 Nov, 14:00."""
-    return f"{_DAYS[moment.weekday()]} {moment.day} {_MONTHS[moment.month - 1]}, {moment:%H:%M}"
+    return f"{_DAYS[moment.weekday()]} {moment.day} {MONTHS[moment.month - 1]}, {moment:%H:%M}"
 
 
 def minute_text(moment: datetime) -> str:
     """Write a moment to the minute: 22 Nov 2026, 14:07 UTC."""
-    return f"{moment.day} {_MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
+    return f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}, {moment:%H:%M} UTC"
+
+
+def month_text(moment: datetime) -> str:
+    """Write a month: Nov 2026."""
+    return f"{MONTHS[moment.month - 1]} {moment.year}"
+
+
+def date_text(moment: datetime) -> str:
+    """Write a full hour, or only its day if the day begins with it: 22 Nov 2026, 14:00."""
+    text = f"{moment.day} {MONTHS[moment.month - 1]} {moment.year}"
+    return f"{text}, {moment:%H:%M}" if moment.hour or moment.minute else text
 
 
 def _rounded(number: Decimal, digits: int) -> Decimal:

@@ -55,9 +55,11 @@ def facts(
         balance=Balance(
             project_id=1,
             granted=credits_of(granted),
+            granted_now=credits_of(granted),
             credited=credits_of(granted),
             booked=credits_of(left),
             tally=Credits(Decimal(0)),
+            expiring=credits_of(0),
             as_of=NOW,
         ),
         span=span_of(span),

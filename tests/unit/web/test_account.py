@@ -31,9 +31,11 @@ def test_the_level_follows_what_is_left_of_what_was_granted(
     balance = Balance(
         project_id=1,
         granted=credits_of(granted),
+        granted_now=credits_of(granted),
         credited=credits_of(granted),
         booked=credits_of(left),
         tally=credits_of(0),
+        expiring=credits_of(0),
         as_of=NOW,
     )
     account = Account(PROJECT, balance, "/")

@@ -1,0 +1,1 @@
+"""How well the run-out forecast would have told what then happened; see __main__.py."""

@@ -1,0 +1,164 @@
+"""Credits given to a project on terms: given, topped up, taken back, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aiohttp import web
+from pydantic import Field
+
+from os_credits.api.account_shapes import GrantPage, GrantShape
+from os_credits.api.context import context_of
+from os_credits.api.instructions import (
+    Explained,
+    PositiveAmount,
+    Priority,
+    Told,
+    answers,
+    author_and_key,
+    carried_out,
+)
+from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, id_of, project_of
+from os_credits.api.read import ProjectPageQuery
+from os_credits.api.reading import Line, Moment
+from os_credits.api.routes import Answer, Gate, Routes
+from os_credits.domain.amount import Credits, from_micro, to_micro
+from os_credits.domain.grant import Grant, GrantRequest, GrantState, Terms
+from os_credits.domain.instruction import TopUp, Void
+from os_credits.domain.lot import Burned, Lot, LotState
+from os_credits.flows.burn import read_burned
+from os_credits.store import batches, grants
+from os_credits.store.pool import Connection, connection, snapshot
+
+routes = Routes("Accounts")
+
+
+class NewGrant(Told):
+    """Credits to give; without terms they count from this hour on, for ever."""
+
+    amount: PositiveAmount
+    reason: Line = ""
+    valid_from: Moment | None = Field(
+        None, description="A full hour; past ones are allowed. This hour if not given"
+    )
+    expires_at: Moment | None = Field(None, description="A full hour; never if not given")
+    priority: Priority = Field(0, description="The smaller, the earlier it burns")
+
+
+class MoreCredits(Told):
+    """Credits to add on the terms of a grant."""
+
+    amount: PositiveAmount
+    reason: Line = ""
+
+
+@routes.add(
+    "POST",
+    "/api/v1/projects/{project}/grants",
+    gate=Gate.ADMIN,
+    summary="Give credits to a project",
+    answers=answers("Granted", "a project that is closed"),
+)
+async def add_grant(request: web.Request, query: ProjectQuery, body: NewGrant) -> web.Response:
+    """Send an idempotency key, so that a repetition after a lost answer grants nothing twice.
+
+    A grant whose hour is still to come gets its entry then. It pays debt first.
+    """
+    author, key = author_and_key(request, body)
+    terms = Terms(body.valid_from, body.expires_at, body.priority)
+    async with connection(context_of(request).pool) as conn:
+        project = await project_of(request, conn, query)
+    amount = Credits(body.amount)
+    return await carried_out(
+        request, GrantRequest(project.id, amount, body.reason, author, key, terms)
+    )
+
+
+@routes.add(
+    "GET",
+    "/api/v1/projects/{project}/grants",
+    gate=Gate.READ,
+    summary="Credits given to a project, and what became of them",
+    answers={200: Answer("Grants, oldest first", GrantPage)} | FOUND_NO_PROJECT,
+)
+async def list_grants(request: web.Request, query: ProjectPageQuery) -> GrantPage:
+    """Give a page of grants, with openings, upward adjustments and transfers from elsewhere.
+
+    All usage that is rated has burned, booked or not.
+    """
+    async with snapshot(context_of(request).pool) as conn:
+        project = await project_of(request, conn, query)
+        found = await grants.list_grants(
+            conn, project.id, after_id=query.after, limit=query.limit + 1
+        )
+        shapes = await grant_shapes(conn, project.id, found[: query.limit])
+    return GrantPage(grants=shapes, next=shapes[-1].id if len(found) > query.limit else None)
+
+
+async def grant_shapes(
+    conn: Connection, project_id: int, found: Sequence[Grant]
+) -> list[GrantShape]:
+    """Shape grants of a project with what became of each by now."""
+    now = await batches.read_now(conn)
+    burned = (await read_burned(conn, [project_id], now)).get(project_id, Burned((), 0))
+    states = {state.lot.id: state for state in burned.states}
+    return [_shape(one, states.get(one.id), one.state_at(now)) for one in found]
+
+
+def _shape(grant: Grant, fate: LotState | None, state: GrantState) -> GrantShape:
+    """Shape a grant; one without a fate waits for its hour, or was taken back."""
+    if fate is None:
+        micro = to_micro(grant.amount)
+        lot = Lot(grant.id, micro, grant.valid_from)
+        fate = LotState(lot, 0, 0, 0 if state is GrantState.VOID else micro)
+    return GrantShape(
+        id=grant.id,
+        kind=grant.kind,
+        amount=grant.amount,
+        burned=from_micro(fate.burned_micro),
+        expired=from_micro(fate.expired_micro),
+        left=from_micro(fate.left_micro),
+        state=state,
+        valid_from=grant.valid_from,
+        expires_at=grant.expires_at,
+        priority=grant.priority,
+        allowance_id=grant.allowance_id,
+        tops_up=grant.tops_up,
+        entry_id=grant.entry_id,
+        reason=grant.reason,
+        author=grant.author,
+        created_at=grant.created_at,
+    )
+
+
+@routes.add(
+    "POST",
+    "/api/v1/projects/{project}/grants/{grant}/top-up",
+    gate=Gate.ADMIN,
+    summary="Add credits on the terms of a grant",
+    answers=answers("Added", "a grant that is over"),
+)
+async def top_up(request: web.Request, query: ProjectQuery, body: MoreCredits) -> web.Response:
+    """Make a grant of its own that ends, and burns, with the one it tops up."""
+    author, key = author_and_key(request, body)
+    grant_id = id_of(request, "grant", what="grant")
+    async with connection(context_of(request).pool) as conn:
+        project = await project_of(request, conn, query)
+    amount = Credits(body.amount)
+    return await carried_out(request, TopUp(project.id, grant_id, amount, body.reason, author, key))
+
+
+@routes.add(
+    "POST",
+    "/api/v1/projects/{project}/grants/{grant}/void",
+    gate=Gate.ADMIN,
+    summary="Take back a grant of which nothing is burned",
+    answers=answers("Taken back", "a grant that burns, has ended, or was taken back before"),
+)
+async def void(request: web.Request, query: ProjectQuery, body: Explained) -> web.Response:
+    """Append a second entry of the grant that takes all of it back; where it burns, adjust."""
+    author, key = author_and_key(request, body)
+    grant_id = id_of(request, "grant", what="grant")
+    async with connection(context_of(request).pool) as conn:
+        project = await project_of(request, conn, query)
+    return await carried_out(request, Void(project.id, grant_id, body.reason, author, key))

@@ -1,0 +1,96 @@
+"""Lets time pass for accounts: allowances give, lots start, lots end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from os_credits.domain.allowance import next_month
+from os_credits.domain.lot import LotKind
+from os_credits.flows.append import append
+from os_credits.flows.burn import settle_due, settle_expiries
+from os_credits.flows.notice import rearm, tell_before_lift
+from os_credits.ledger.posting import draft_of_lot
+from os_credits.store import allowances, batches, grants
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from os_credits.domain.allowance import Allowance
+    from os_credits.flows.notice import Watch
+    from os_credits.flows.rate import Rater
+    from os_credits.store.pool import Connection
+
+# How many allowances, and lots, one transaction starts; the next run goes on.
+STARTS_MAX = 500
+
+
+async def pass_time(rater: Rater, watch: Watch) -> int:
+    """Do what the clock demands of accounts; gives how many lots and projects it concerned.
+
+    Everything that was acknowledged is rated first, as long as that is not too much for one
+    transaction: what a lot has left when it ends depends on it.
+    """
+    async with rater.turn() as conn:
+        if not await rater.rate_all(conn):
+            return 0
+        now = await batches.read_now(conn)
+        given_count = 0
+        for allowance, is_closed in await allowances.list_due(conn, now=now, limit=STARTS_MAX):
+            given_count += await give_months(conn, allowance, now, is_paused=is_closed)
+        started_count = await _start_due(conn, now, watch)
+        return given_count + started_count + await settle_due(conn, now)
+
+
+async def _start_due(conn: Connection, now: datetime, watch: Watch) -> int:
+    """Append the entries of lots that have become valid; lines that they lift arm again."""
+    due = await grants.take_pending(conn, now=now, limit=STARTS_MAX)
+    if due:
+        lots = await grants.find_grants(conn, due)
+        project_ids = sorted({lot.project_id for lot in lots})
+        before = await tell_before_lift(conn, project_ids, watch)
+        lots.sort(key=lambda lot: (lot.project_id, lot.id))
+        await append(conn, [draft_of_lot(lot) for lot in lots])
+        # What they pay for by now may have been held against lots that ended since.
+        await settle_expiries(conn, project_ids, now)
+        await rearm(conn, before, watch)
+    return len(due)
+
+
+async def give_months(
+    conn: Connection, allowance: Allowance, now: datetime, *, is_paused: bool = False
+) -> int:
+    """Give what an allowance owes for the months that have begun; gives how many there were.
+
+    The lots wait for `pass_time` to start them. Months that begin while it is paused are skipped.
+    """
+    month, count = allowance.granted_until, 0
+    while month <= now and (allowance.end_month is None or month < allowance.end_month):
+        following = next_month(month)
+        if not is_paused:
+            grant_id = await grants.insert_grant(
+                conn,
+                project_id=allowance.project_id,
+                kind=LotKind.GRANT,
+                amount=allowance.amount,
+                reason=allowance.reason,
+                author=allowance.author,
+                valid_from=month,
+                expires_at=None if allowance.carries_over else following,
+                priority=allowance.priority,
+                allowance_id=allowance.id,
+            )
+            await grants.insert_pending(conn, grant_id, month)
+            count += 1
+        month = following
+    await allowances.mark_granted(conn, allowance.id, month)
+    return count
+
+
+async def start_lot(conn: Connection, grant_id: int, now: datetime) -> int | None:
+    """Append the entry of a lot that is valid, else let it wait; gives the entry's id."""
+    [grant] = await grants.find_grants(conn, [grant_id])
+    if grant.valid_from > now:
+        await grants.insert_pending(conn, grant_id, grant.valid_from)
+        return None
+    [entry_id] = await append(conn, [draft_of_lot(grant)])
+    return entry_id
