@@ -6,6 +6,7 @@ SHELL := /bin/sh
 PYTHON ?= python3
 PORT ?= 8080
 ROUNDS ?= 10
+DAYS ?= 92
 SETS ?= 1000
 SEED ?= 1
 DEMO ?= 1
@@ -31,7 +32,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak crash-test mutants bench-quick lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -68,6 +69,12 @@ abuse: install ## Attack the service, show memory and what an honest sender noti
 
 soak: install ## Try random sets of samples against the oracle (SETS=1000; again: SETS=1 SEED=<its number>)
 	@$(WITH_SERVER) python -m tests.laws.soak --sets $(SETS) --seed $(SEED)
+
+soak-accounts: install ## Try random sequences of grants, transfers and usage against the oracle (SETS, SEED)
+	@$(WITH_SERVER) python -m tests.laws.account_soak --sets $(SETS) --seed $(SEED)
+
+quarter: install ## Let a quarter pass for 50 projects, every notice against the oracle (DAYS=92 SEED=1)
+	@$(WITH_SERVER) python -m tests.laws.quarter --days $(DAYS) --seed $(SEED) $(ARGS)
 
 crash-test: install ## Kill copies and PostgreSQL under load (ROUNDS=10), count what is lost or billed twice
 	@exec setpriv --pdeathsig TERM $(IN_VENV) tests.crash $(ROUNDS)

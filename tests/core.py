@@ -30,6 +30,7 @@ from tests import checker
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
+
     from os_credits.domain.grant import GrantRequest
 
 WINDOW_MS = checker.WINDOW_MS

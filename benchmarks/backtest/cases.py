@@ -23,6 +23,7 @@ HISTORY_DAYS = 90
 # The balance is so many days of what the last days used: chosen without a look ahead.
 DAYS_MIN, DAYS_MAX = 2.0, 60.0
 TRUE_DAYS_MIN, TRUE_DAYS_MAX = 2.0, 90.0
+BALANCE_MIN = 1e-6
 NEVER = float("inf")
 MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 
@@ -38,8 +39,10 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was told and what happened, in days from the origin; `truth` infinite: not within
-    `known`, the days of which the truth is known. Dates that were not told are infinite."""
+    """What was told and what happened, in days from the origin; what was not told is infinite.
+
+    The truth is known up to `known` days; infinite: not within them.
+    """
 
     family: str
     truth: float
@@ -64,7 +67,7 @@ def outcomes(
         days = float(np.exp(chance.uniform(np.log(DAYS_MIN), np.log(DAYS_MAX))))
         month = sums[at] - sums[max(at - 28 * DAY, 0)]
         balance = month / min(at / DAY, 28) * days
-        if balance < 1e-6 or not series.hourly[max(at - 7 * DAY, 0) : at].any():
+        if balance < BALANCE_MIN or not series.hourly[max(at - 7 * DAY, 0) : at].any():
             continue
         known = min((hours - at) / DAY, TRUE_DAYS_MAX)
         beyond = sums[at:] - sums[at]

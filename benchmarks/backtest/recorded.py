@@ -37,6 +37,8 @@ JOB_LOGS = {
     "hpc2n.swf": USER,
     "LCG.swf": GROUP,
 }
+# Seconds that can only count from the epoch.
+SINCE_EPOCH = 1e9
 # Folders and files of the Numenta Anomaly Benchmark that have an amount in each row.
 NAB = {
     "AWS metrics": ("realAWSCloudwatch/*.csv", "realKnownCause/*asg_misconfiguration.csv"),
@@ -97,8 +99,9 @@ def _accounts(path: Path, field: int) -> Iterator[Series]:
             part = line.split()
             submitted, wait, ran, processors = (float(each) for each in part[1:5])
             jobs.append((submitted, max(wait, 0), ran, processors, part[field]))
-    # The first line of one log counts from zero, the others from the epoch.
-    jobs = [job for job in jobs if job[0] > 1e9] if jobs[-1][0] > 1e9 else jobs
+    if jobs[-1][0] > SINCE_EPOCH:
+        # The first line of this log counts from zero, as in the others; all others do not.
+        jobs, start = [job for job in jobs if job[0] > SINCE_EPOCH], 0
     zero = min(job[0] for job in jobs)
     size = int((max(job[0] for job in jobs) - zero) // 3600)
     accounts: dict[str, NDArray[np.float64]] = defaultdict(lambda: np.zeros(size + 2))
@@ -107,10 +110,13 @@ def _accounts(path: Path, field: int) -> Iterator[Series]:
             begin = (submitted + wait - zero) / 3600
             _spread(accounts[account], begin, begin + ran / 3600, processors)
     largest = sorted(accounts.values(), key=lambda use: -use.sum())[:ACCOUNTS_MAX]
-    moment = EPOCH + timedelta(hours=(start if zero < 1e9 else zero) // 3600)
+    moment = EPOCH + timedelta(hours=(start + zero) // 3600)
     for use in largest:
         hourly = use[:size]
-        if np.count_nonzero(hourly[: size // 24 * 24].reshape(-1, 24).any(axis=1)) >= ACTIVE_DAYS_MIN:
+        if (
+            np.count_nonzero(hourly[: size // 24 * 24].reshape(-1, 24).any(axis=1))
+            >= ACTIVE_DAYS_MIN
+        ):
             yield Series("job accounts", hourly, moment)
 
 

@@ -13,10 +13,14 @@ if TYPE_CHECKING:
 
 DAYS = 450
 HOURS = DAYS * 24
+# Shares of hours with a restart, and of days on which nobody works.
+RESTARTS = 0.002
+HOLIDAYS = 0.03
 _HOUR = np.arange(HOURS)
 _DAY_HOUR = _HOUR % 24
 _WEEKDAY = _HOUR // 24 % 7
-_WORKDAY = _WEEKDAY < 5
+_SATURDAY = 5
+_WORKDAY = _WEEKDAY < _SATURDAY
 
 
 def constant(chance: np.random.Generator) -> NDArray[np.float64]:
@@ -25,7 +29,7 @@ def constant(chance: np.random.Generator) -> NDArray[np.float64]:
     changes = chance.random(HOURS) < 1 / chance.uniform(30 * 24, 120 * 24)
     steps = np.where(changes, chance.choice([-1, 1], HOURS), 0)
     servers = np.maximum(count + np.cumsum(steps), 1)
-    down = chance.random(HOURS) < 0.002
+    down = chance.random(HOURS) < RESTARTS
     return servers * chance.uniform(0.5, 4) * np.where(down, 0.5, 1.0)
 
 
@@ -34,8 +38,9 @@ def office_hours(chance: np.random.Generator) -> NDArray[np.float64]:
     people = chance.integers(3, 40)
     start, length = chance.integers(6, 10), chance.integers(7, 11)
     there = chance.binomial(people, chance.uniform(0.5, 0.9), DAYS).repeat(24)
-    at_work = _WORKDAY & (_DAY_HOUR >= start) & (_DAY_HOUR < start + length)
-    holiday = (chance.random(DAYS) < 0.03).repeat(24)
+    since = _DAY_HOUR - start
+    at_work = _WORKDAY & (since >= 0) & (since < length)
+    holiday = (chance.random(DAYS) < HOLIDAYS).repeat(24)
     some = chance.poisson(0.3, HOURS)
     return np.where(at_work & ~holiday, there, some) * 1.0
 
@@ -56,7 +61,7 @@ def _people_and_jobs(chance: np.random.Generator) -> NDArray[np.float64]:
 
 
 def growing(chance: np.random.Generator) -> NDArray[np.float64]:
-    """A project that takes on, up to a size at which it stays."""
+    """Take on, up to a size at which it stays."""
     rate = chance.uniform(0.005, 0.03)
     begin = chance.integers(40, 140)
     days = np.clip(_HOUR / 24 - begin, 0, chance.uniform(40, 150))
@@ -64,7 +69,7 @@ def growing(chance: np.random.Generator) -> NDArray[np.float64]:
 
 
 def shrinking(chance: np.random.Generator) -> NDArray[np.float64]:
-    """A project that is moved away bit by bit, to a rest that stays."""
+    """Leave bit by bit, to a rest that stays."""
     rate = chance.uniform(0.004, 0.03)
     begin = chance.integers(40, 140)
     days = np.clip(_HOUR / 24 - begin, 0, None)
@@ -92,7 +97,7 @@ def on_and_off(chance: np.random.Generator) -> NDArray[np.float64]:
     sizes = chance.choice([1.0, 2.0, 4.0, 8.0, 16.0], births.size, p=[0.4, 0.25, 0.2, 0.1, 0.05])
     np.add.at(use, births, sizes)
     np.subtract.at(use, np.minimum(births + lives.astype(np.int64), HOURS), sizes)
-    return np.maximum(np.cumsum(use)[:HOURS], 0)
+    return np.asarray(np.maximum(np.cumsum(use)[:HOURS], 0))
 
 
 def steps(chance: np.random.Generator) -> NDArray[np.float64]:
@@ -103,11 +108,12 @@ def steps(chance: np.random.Generator) -> NDArray[np.float64]:
         length = int(chance.uniform(10, 70) * 24)
         use[place : place + length] = chance.uniform(5, 60)
         place += length
-    return use * (1 + 0.05 * chance.standard_normal(HOURS)).clip(0.5, 1.5)
+    noise = 1 + 0.05 * chance.standard_normal(HOURS)
+    return np.asarray(use * noise.clip(0.5, 1.5))
 
 
 def terms(chance: np.random.Generator) -> NDArray[np.float64]:
-    """A course: office hours while the term lasts, and nearly nothing between two terms."""
+    """Teach: office hours while the term lasts, and nearly nothing between two terms."""
     lasting = chance.integers(80, 120)
     since = (_HOUR // 24 + chance.integers(0, 180)) % 180
     return np.where(since < lasting, office_hours(chance), 0.0) + chance.uniform(0.5, 2)
@@ -116,7 +122,7 @@ def terms(chance: np.random.Generator) -> NDArray[np.float64]:
 def mixed(chance: np.random.Generator) -> NDArray[np.float64]:
     """Servers day and night, people at work, and jobs now and then."""
     jobs = chance.uniform(0.1, 1) * on_and_off(chance)
-    return 0.4 * constant(chance) + chance.uniform(0.2, 2) * office_hours(chance) + jobs
+    return np.asarray(0.4 * constant(chance) + chance.uniform(0.2, 2) * office_hours(chance) + jobs)
 
 
 FAMILIES: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {

@@ -40,8 +40,8 @@ from os_credits.api import (
     read,
     revisions,
     settlements,
-    transfers,
     thresholds,
+    transfers,
     usage,
 )
 from os_credits.api.access_log import AccessLog
@@ -53,6 +53,7 @@ from os_credits.api.metrics import Metrics
 from os_credits.api.middleware import REPLY_HEADERS_OF, map_errors
 from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
+from os_credits.collect.portal import Portal
 from os_credits.domain.mail import Addressing, Channel, Language
 from os_credits.errors import Unavailable
 from os_credits.flows import book, deliver, forecast, notice
@@ -70,6 +71,7 @@ from os_credits.flows.meters import (
     with_denbi_prices,
 )
 from os_credits.flows.notice import Watch
+from os_credits.flows.portal import PortalFollower
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
 from os_credits.flows.retain import Kept, retain
@@ -95,6 +97,7 @@ LINGER_SECONDS = 5.0
 POOL_CLOSE_SECONDS = 5.0
 REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
+PORTAL_SECONDS = 10.0
 GIVE_UP_SECONDS = 600.0
 DAY_MS = 86_400_000
 
@@ -340,7 +343,22 @@ def _jobs(
         ),
     ]
     jobs += _deliveries(settings, pool)
+    if settings.portal_url:
+        jobs.append(_portal_job(settings, pool, watch))
     return jobs
+
+
+def _portal_job(settings: Settings, pool: Pool, watch: Watch) -> Job:
+    """Look for projects to ask the portal about; each is asked once in the poll interval."""
+    interval = settings.portal_poll_interval_seconds
+    key = settings.portal_key.get_secret_value()
+    follower = PortalFollower(
+        pool,
+        lambda: Portal(settings.portal_url, key),
+        watch,
+        interval=timedelta(seconds=interval),
+    )
+    return Job("portal", min(PORTAL_SECONDS, interval), follower.run, again_if_busy=True)
 
 
 def watch_of(settings: Settings) -> Watch:
@@ -393,7 +411,8 @@ def outlets_of(settings: Settings) -> list[Outlet]:
         secret = settings.webhook_secret.get_secret_value()
         outlets.append(Webhook(settings.webhook_url, secret, time.time, seconds))
     if settings.portal_limit_url:
-        outlets.append(PortalForm(settings.portal_limit_url, timeout_seconds=seconds))
+        key = settings.portal_key.get_secret_value()
+        outlets.append(PortalForm(settings.portal_limit_url, key, seconds))
     return outlets
 
 

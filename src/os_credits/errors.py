@@ -13,6 +13,7 @@
     |-- MailNotSent                  a mail was not taken
     |   |-- MailDelayed              the mail server is away or busy; another attempt follows
     |   `-- MailRefused              refused for good; no other attempt follows
+    |-- PortalSilent                 a portal gave no number
     `-- Misconfigured                the service cannot start like this; says what to change
 
 The HTTP status of each is decided in one place, `api/middleware.py`.
@@ -88,6 +89,14 @@ class MailRefused(MailNotSent):
     """This recipient or this mail is refused for good; another attempt would only annoy."""
 
     permanent = True
+
+
+class PortalSilent(OsCreditsError):
+    """A portal did not say what a project is granted; `of_all`: others would fare no better."""
+
+    def __init__(self, message: str, *, of_all: bool) -> None:
+        super().__init__(message)
+        self.of_all = of_all
 
 
 class Misconfigured(OsCreditsError):

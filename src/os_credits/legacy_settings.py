@@ -18,6 +18,8 @@ from os_credits.errors import Misconfigured
 PREFIX = "os_credits_"
 # Old name: new setting. Those that need more than another name have a function below.
 RENAMED = {
+    "api_contact_base_url": "portal_url",
+    "api_contact_key": "portal_key",
     "api_key": "admin_key",
     "cloud_governance_mail": "mail_cc",
     "credits_host": "host",
@@ -31,10 +33,6 @@ RENAMED = {
     "mail_smtp_user": "mail_user",
     "metrics_to_bill": "metrics_to_bill",
     "notification_to_overwrite": "mail_override_address",
-}
-NOT_USED_YET = {
-    "api_contact_base_url": "granted credits are not fetched from a portal",
-    "api_contact_key": "granted credits are not fetched from a portal",
 }
 GONE = {
     "credits_history_db": "the history lies in PostgreSQL",
@@ -89,9 +87,6 @@ def translate(environment: Mapping[str, str | None]) -> Translation:
     _mail(given, found)
     _prices(given, found)
     _old_formats(given, found)
-    for name, reason in NOT_USED_YET.items():
-        if name in given:
-            found.warnings.append(f"{name.upper()} is noted, but has no effect yet: {reason}")
     for name, reason in GONE.items():
         if name in given:
             found.warnings.append(f"{name.upper()} has no meaning any more: {reason}")

@@ -46,7 +46,14 @@ from os_credits.legacy_settings import (
 BUILT_IN_METERS = Path(__file__).resolve().parent / "meters.toml"
 MIB = 1024 * 1024
 # What may stand in a file whose name is given by OS_CREDITS_..._FILE.
-SECRETS = ("database_url", "owner_database_url", "admin_key", "mail_password", "webhook_secret")
+SECRETS = (
+    "database_url",
+    "owner_database_url",
+    "admin_key",
+    "mail_password",
+    "webhook_secret",
+    "portal_key",
+)
 SECRET_BYTES_MAX = 10_000
 # Variables with our prefix that are for `os-credits demo` and for the tests, no settings.
 OTHER_VARIABLES = (
@@ -200,6 +207,11 @@ class Settings(BaseSettings):
     webhook_url: Annotated[str, AfterValidator(_web_address), Field(repr=False)] = ""
     webhook_secret: SecretStr = SecretStr("")
     portal_limit_url: Annotated[str, AfterValidator(_web_address)] = ""
+
+    # Portal.
+    portal_url: Annotated[str, AfterValidator(_web_address)] = ""
+    portal_key: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
+    portal_poll_interval_seconds: Seconds = 300
 
     # Logs.
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
@@ -362,5 +374,10 @@ def _doubts(settings: Settings) -> list[str]:
         doubts.append(
             "OS_CREDITS_MAIL_PASSWORD goes over the network unencrypted: "
             "set OS_CREDITS_MAIL_TLS to starttls or tls"
+        )
+    if settings.portal_key.get_secret_value() and settings.portal_url.startswith("http://"):
+        doubts.append(
+            "OS_CREDITS_PORTAL_KEY goes over the network unencrypted: "
+            "let OS_CREDITS_PORTAL_URL begin with https://"
         )
     return doubts

@@ -1,5 +1,6 @@
 """What a reader is given, judged: each function gives the ways in which a stored text acted."""
 
+import csv
 import json
 import re
 from collections import Counter
@@ -19,6 +20,7 @@ HEADERS = frozenset(
         "Allow",
         "Cache-Control",
         "Connection",
+        "Content-Disposition",
         "Content-Length",
         "Content-Security-Policy",
         "Content-Type",
@@ -35,6 +37,7 @@ HEADERS = frozenset(
         "Www-Authenticate",
         "X-Content-Type-Options",
         "X-Influxdb-Error",
+        "X-Next",
         "X-Influxdb-Version",
         "X-Request-Id",
         "X-Prometheus-Remote-Write-Samples-Written",
@@ -46,7 +49,7 @@ HEADERS = frozenset(
 MAIL_HEADERS = Counter(
     [
         *("Subject", "From", "To", "Date", "Message-ID", "Auto-Submitted"),
-        *("MIME-Version", "Content-Type"),
+        *("Content-Language", "MIME-Version", "Content-Type"),
     ]
 )
 _LINE = re.compile(r"2\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z \[(debug|info|warning|error) *\] ")
@@ -122,6 +125,19 @@ def in_json(text: str) -> list[str]:
 
 def _joiners(text: str) -> list[str]:
     return [f"raw {sign!r}" for sign in "\u200c\u200d" if sign in text]
+
+
+def in_csv(text: str) -> list[str]:
+    """Judge a table for spreadsheets: each row has as many cells, and none is a formula."""
+    head, *rows = csv.reader(text.splitlines(keepends=True), strict=True)
+    hits = [f"sign {sign!r}" for sign in acting_signs(text.replace("\r\n", "\n"))]
+    hits += [f"row {row}" for row in rows if len(row) != len(head)]
+    cells = [cell for row in rows for cell in row]
+    return hits + [
+        f"formula {cell!r}"
+        for cell in cells
+        if re.match(r"[=+\-@\t\r\n]", cell) and not re.fullmatch(r"-?\d+(\.\d+)?", cell)
+    ]
 
 
 def in_page(text: str, like: Page) -> list[str]:

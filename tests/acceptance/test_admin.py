@@ -77,49 +77,6 @@ async def test_samples_of_a_created_project_are_its_own(admin: Documented) -> No
     assert account["balance"]["current"] == "6.000000"
 
 
-async def test_owners_are_replaced_as_a_whole(admin: Documented) -> None:
-    both = {"owners": [{"email": "b@example.org"}, {"email": "a@EXAMPLE.org", "name": "Äda"}]}
-    await admin.ask("PUT", OWNERS, key="admin", json=both)
-    assert (await admin.get(OWNERS, key="admin"))["owners"] == [
-        {"email": "a@example.org", "name": "Äda"},
-        {"email": "b@example.org", "name": ""},
-    ]
-
-    one = {"owners": [{"email": "b@example.org", "name": "Bob"}]}
-    await admin.ask("PUT", OWNERS, key="admin", json=one)
-    assert (await admin.get(OWNERS, key="admin")) == one
-
-    same = {"owners": [{"email": "B@example.org"}, {"email": "b@Example.org", "name": "Bo"}]}
-    await admin.ask("PUT", OWNERS, key="admin", json=same)
-    assert (await admin.get(OWNERS, key="admin"))["owners"] == [
-        {"email": "b@example.org", "name": "Bo"}
-    ]
-
-    await admin.ask("DELETE", OWNERS, key="admin")
-    assert (await admin.get(OWNERS, key="admin")) == {"owners": []}
-
-
-BAD_OWNERS: list[dict[str, str]] = [
-    {"email": "nobody"},
-    {"email": "a@b.org\r\nBcc: c@d.org"},
-    {"email": "A <a@b.org>"},
-    {"email": "a@b.org", "name": "two\nlines"},
-    {"name": "without address"},
-]
-
-
-async def test_an_owner_without_a_plain_address_is_refused(
-    admin: Documented, subtests: pytest.Subtests
-) -> None:
-    for owner in BAD_OWNERS:
-        with subtests.test(owner=owner):
-            reply = await admin.ask("PUT", OWNERS, key="admin", json={"owners": [owner]})
-
-            assert reply.status == 400
-            assert reply.json["message"].startswith("owners.0.")
-            assert (await admin.get(OWNERS, key="admin")) == {"owners": []}
-
-
 async def test_a_grant_is_given_once_for_its_key(admin: Documented) -> None:
     wanted = {"amount": "100.5", "reason": "budget", "idempotency_key": "2026"}
 

@@ -29,7 +29,20 @@ from tests.acceptance.program import Program
 
 PROGRAM = Path(sys.executable).parent / "os-credits"
 SECONDS_MAX = 60
-GROUPS = ("exclusion", "import", "key", "meter", "owner", "price", "project")
+GROUPS = (
+    "allowance",
+    "budget",
+    "exclusion",
+    "import",
+    "key",
+    "meter",
+    "notices",
+    "organisation",
+    "owner",
+    "people",
+    "price",
+    "project",
+)
 SERVERS = "openstack_nova_server_status"
 VCPU = "project_vcpu_usage"
 Value = TypeVar("Value")
@@ -413,7 +426,7 @@ def test_a_grant_raises_the_balance_once_per_key(program: Program) -> None:
     assert (first["created"], first["idempotency_key"]) == (True, "k1")
     assert first["balance"]["current"] == "12.500000"
     assert "nothing was added, 12.50 are left" in again
-    assert other == "error: idempotency key 'k1' was used for another grant"
+    assert other == "error: idempotency key 'k1' was used for something else"
 
 
 def test_a_grant_without_a_key_is_made_each_time_and_names_who_made_it(program: Program) -> None:
@@ -422,7 +435,7 @@ def test_a_grant_without_a_key_is_made_each_time_and_names_who_made_it(program: 
     program("grant", "alpha", "1", "--reason", "Budget")
     said = program("grant", "alpha", "1", "--reason", "Budget", OS_CREDITS_PRECISION="0").stdout
 
-    assert said == "alpha got 1.000000 credits (entry 2); 2 are left\n"
+    assert said == "alpha got 1.000000 credits (grant 2, entry 2); 2 are left\n"
     with psycopg.connect(program.database_url) as conn:
         authors = conn.execute("SELECT DISTINCT author, reason FROM entry").fetchall()
     (author,) = {author for author, _ in authors}
@@ -446,9 +459,10 @@ def test_owners_are_added_renamed_listed_and_removed(program: Program) -> None:
     left = program.json(*owner, "remove", "alpha", "bob@example.org")
     gone = program.refuse(*owner, "remove", "alpha", "bob@example.org")
 
-    assert named == {"owners": [{"email": "Alice@example.org", "name": "Alice Adams"}]}
+    [alice] = named["owners"]
+    assert (alice["email"], alice["name"]) == ("Alice@example.org", "Alice Adams")
     assert left == named
-    assert gone == "error: bob@example.org is no owner of this project"
+    assert gone == "error: this address does not hear of this project"
     assert "Alice Adams" in program(*owner, "list", "alpha").stdout
     assert program.json("project", "show", "alpha")["owners"] == named["owners"]
 
@@ -461,7 +475,8 @@ def test_an_address_in_another_case_is_the_same_owner(program: Program) -> None:
     spelled = program.json(*owner, "add", "alpha", "aLICE@example.org", "--name", "Alice Adams")
     left = program.json(*owner, "remove", "alpha", "ALICE@EXAMPLE.ORG")
 
-    assert spelled == {"owners": [{"email": "aLICE@example.org", "name": "Alice Adams"}]}
+    [alice] = spelled["owners"]
+    assert (alice["email"], alice["name"]) == ("aLICE@example.org", "Alice Adams")
     assert left == {"owners": []}
 
 
@@ -475,7 +490,7 @@ def test_a_project_has_a_bounded_number_of_owners(program: Program) -> None:
 
     message = program.refuse("project", "owner", "add", "alpha", "x@example.org")
 
-    assert message == "error: a project has at most 100 owners"
+    assert message == "error: a project has at most 100 people who hear of it"
     program("project", "owner", "add", "alpha", "100@example.org", "--name", "same")
 
 

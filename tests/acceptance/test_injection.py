@@ -75,6 +75,8 @@ def hits_in(answer: Answer, pages: dict[str, sinks.Page]) -> list[str]:
             hits += sinks.in_json(answer.text)
         case "text/html":
             hits += sinks.in_page(answer.text, pages[answer.route])
+        case "text/csv":
+            hits += sinks.in_csv(answer.text)
         case "text/plain" if answer.route == "/metrics":
             hits += sinks.in_metrics(answer.text)
         case "text/plain":
@@ -125,7 +127,15 @@ def test_every_stored_text_comes_back_exactly_as_it_came(scene: Scene) -> None:
         ("/api/v1/meters", {"metric", "unit", "description", "identity"}),
         ("/api/v1/projects/{project}/unsettled", {"resource", "flavor", "unit"}),
         ("/api/v1/projects/{project}/exclusions", {"reason"}),
+        ("/api/v1/projects/{project}/grants", {"reason"}),
+        ("/api/v1/projects/{project}/transfers", {"reason", "name"}),
+        ("/api/v1/projects/{project}/allowances", {"reason"}),
         ("/api/v1/projects/{project}/explain", {"resource", "flavor", "labels", "identity"}),
+        ("/api/v1/organisations/{organisation}/budgets", {"reason"}),
+        ("/api/v1/organisations/{organisation}/parent", {"reason"}),
+        ("/api/v1/projects/{project}/thresholds", {"reason"}),
+        ("/api/v1/projects/{project}/statement", {"flavor", "reason"}),
+        ("/api/v1/projects/{project}/owners/{email}", {"name"}),
         ("/api/v1/prices", {"flavor"}),
         ("/api/v1/keys", {"name"}),
         ("/stats", {"unknown_metrics", "refused_examples"}),
@@ -253,6 +263,10 @@ def test_pages_show_the_names_legibly_and_in_their_titles(scene: Scene) -> None:
 
 # Commands that show what is stored, with what they need; None: shows nothing that was stored.
 EVERYTHING_AT_ONCE: dict[str, tuple[str, ...] | None] = {
+    "adjust": ("{project}", "1", "--reason", "more"),
+    "allowance add": ("{project}", "1", "--reason", "more"),
+    "allowance end": None,
+    "allowance list": (GATHERING,),
     "demo": None,
     "doctor": (),
     "exclusion add": (GATHERING, "--reason", "x", "--from", "2001-01-01T00:00Z", "--until",
@@ -260,7 +274,9 @@ EVERYTHING_AT_ONCE: dict[str, tuple[str, ...] | None] = {
     "exclusion lift": None,
     "exclusion list": (GATHERING,),
     "explain": (GATHERING, "{hour}", "--limit", "1000", "--each"),
+    "forecast": ("{project}",),
     "grant": ("{project}", "1", "--reason", "more"),
+    "grants": (GATHERING,),
     "import opening": None,
     "key add": None,
     "key list": (),
@@ -270,28 +286,54 @@ EVERYTHING_AT_ONCE: dict[str, tuple[str, ...] | None] = {
     "meter load": ("{file}",),
     "meter revise": None,
     "migrate": None,
+    "notices list": (GATHERING,),
+    "notices preview": (),
+    "notices thresholds": (GATHERING,),
+    "notices mail": ("{notice}", "--html"),
+    "organisation add": None,
+    "organisation balance": (GATHERING,),
+    "organisation budget give": (GATHERING, "1", "--reason", "more"),
+    "organisation budget list": (GATHERING,),
+    "organisation budget void": None,
+    "organisation list": (),
+    "organisation place": (GATHERING, "--nowhere", "--reason", "x"),
+    "organisation places": (GATHERING,),
+    "people erase": None,
+    "people export": ("--email", "{email}"),
+    "people import": None,
     "price list": (),
     "price set": None,
     "project add": None,
+    "project close": None,
     "project list": (),
     "project owner add": None,
     "project owner list": ("{project}",),
     "project owner remove": None,
     "project place": ("{project}", "--nowhere", "--reason", "x"),
     "project places": (GATHERING,),
+    "project reopen": None,
     "project show": ("{project}",),
+    "project statement": (GATHERING,),
     "serve": None,
     "settle": (GATHERING, "suspect", "bill", "--from", "{hour}", "--until", "{end}", "--reason",
                "x", "--dry-run"),
+    "top-up": None,
+    "transfer": ("{project}", GATHERING, "1", "--reason", "more"),
+    "transfers": (GATHERING,),
     "unsettled": (GATHERING,),
     "verify": (),
+    "void": None,
 }  # fmt: skip
 # These show one project at a time: they are shown the worst names.
 ONE_AT_A_TIME = {
+    "forecast": ("escape", "override"),
     "grant": ("escape", "override"),
+    "notices mail": STEERING,
+    "people export": STEERING,
     "project owner list": ("escape", "rich"),
     "project place": ("escape", "override"),
     "project show": STEERING,
+    "transfer": ("escape", "override"),
 }
 
 
@@ -306,9 +348,11 @@ def commands_of(command: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
 def words_of(scene: Scene, command: str, kind: str) -> list[str]:
     values = {
         "{project}": f"#{scene.numbers[kind]}",
+        "{notice}": str(scene.notices[kind]),
         "{hour}": f"{scene.start:%Y-%m-%dT%H:%MZ}",
         "{end}": f"{scene.start.replace(hour=(scene.start.hour + 1) % 24):%Y-%m-%dT%H:%MZ}",
         "{file}": str(scene.meter_file),
+        "{email}": f"owner-{list(PAYLOADS).index(kind)}@example.org",
     }
     words = EVERYTHING_AT_ONCE[command]
     assert words is not None

@@ -32,6 +32,7 @@ async def place(client: Documented, name: str | None, start: int, status: int = 
 async def used(client: Documented, name: str, **params: str) -> dict[tuple[str, str], Decimal]:
     usage = await client.get(f"/api/v1/organisations/{name}/usage", params=params)
     lines = {(one["project"]["name"], one["meter"]): one["credits"] for one in usage["usage"]}
+    assert Decimal(usage["credits"]) == sum(Decimal(one["credits"]) for one in usage["parts"])
     assert Decimal(usage["credits"]) == sum(map(Decimal, lines.values()))
     return {key: Decimal(amount) for key, amount in lines.items()}
 
@@ -85,7 +86,10 @@ async def _assert_reads(client: Documented) -> None:
     assert [one["organisation"] for one in places["memberships"]] == ["Biology & Co/A", "Medicine"]
     everything = await client.get("/api/v1/organisations")
     assert everything == {
-        "organisations": [{"id": 1, "name": "Biology & Co/A"}, {"id": 2, "name": "Medicine"}],
+        "organisations": [
+            {"id": 1, "name": "Biology & Co/A", "parent": None},
+            {"id": 2, "name": "Medicine", "parent": None},
+        ],
         "next": None,
     }
     mine = await client.service.new_key(Scope.READ, projects=frozenset({"beta"}))

@@ -150,7 +150,7 @@ BAD_QUERIES: list[tuple[str, str]] = [
     ("limit=0", "limit"),
     ("limit=many", "limit"),
     ("after=somewhere", "after"),
-    ("after=1767225600000.2.1.0", "after"),
+    ("after=1767225600000.3.1.0", "after"),
     ("format=xml", "format"),
     ("site=%00", "site"),
 ]

@@ -137,6 +137,8 @@ async def new_story(database_url: str, folder: Path) -> AsyncIterator[tuple[Stor
             mail_port=mails.port,
             mail_from=SENDER,
             public_url="https://credits.cloud.example",
+            # Credits go down and up within seconds here.
+            notice_cool_down_hours=0,
             **BOOK_AT_ONCE,
         ) as (process, service),
     ):

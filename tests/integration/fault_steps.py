@@ -24,8 +24,8 @@ from os_credits.flows.opening import Opener, import_opening
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
 from os_credits.notify.outlet import MailOutlet
-from os_credits.store.pool import connection, open_pool
 from os_credits.store.people import put_people
+from os_credits.store.pool import connection, open_pool
 from os_credits.store.projects import find_projects
 from tests.checker import WINDOW_MS
 from tests.core import Core, Written, grant, new_core

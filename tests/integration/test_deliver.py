@@ -5,36 +5,40 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
-from os_credits.domain.mail import MailState
+from os_credits.domain.mail import Channel, DueMail, MailState
 from os_credits.errors import Unavailable
 from os_credits.flows import deliver as flow
 from os_credits.flows.deliver import DeliverResult, deliver
-from os_credits.flows.notice import check
+from os_credits.flows.notice import Watch, check
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
+from os_credits.notify.outlet import MailOutlet
+from os_credits.notify.wording import Wording
 from os_credits.store import mails
 from os_credits.store.pool import connection, open_pool
 from tests.integration.accounts import OWNER, WATCH, grant, open_account, use
 from tests.integration.mail_server import CUT, HANG, MailServer, mail_server
+from tests.unit.notify.example_mails import part_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from email.message import EmailMessage
+    from pathlib import Path
 
     import asyncpg
 
-    from os_credits.store import mails
-from os_credits.store.pool import Pool
+    from os_credits.store.pool import Connection, Pool
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
+LATE = NOON + flow.AGE_MAX
 LETTERHEAD = Letterhead(sender="credits@cloud.example", public_url="https://credits.example")
 NOTHING = DeliverResult(sent_count=0, delayed_count=0, refused_count=0)
 SENT = DeliverResult(sent_count=1, delayed_count=0, refused_count=0)
@@ -59,12 +63,22 @@ def mailer_of(server: MailServer, *, timeout_seconds: float = 5) -> SmtpMailer:
     return SmtpMailer("127.0.0.1", server.port, timeout_seconds=timeout_seconds)
 
 
-async def write_mails(pool: Pool, owners: Sequence[str] = (OWNER,), name: str = "Lab") -> int:
+def outlet_of(server: MailServer, letterhead: Letterhead = LETTERHEAD) -> MailOutlet:
+    return MailOutlet(mailer_of(server), letterhead)
+
+
+async def write_mails(
+    pool: Pool,
+    owners: Sequence[str] = (OWNER,),
+    name: str = "Lab",
+    now: datetime | None = NOON,
+    watch: Watch = WATCH,
+) -> int:
     """Let a project cross a line at noon, so that each owner has a mail that is due."""
     project = await open_account(pool, name, owners=owners)
     await grant(pool, project, 1000)
     await use(pool, project, "501.9")
-    assert 1 == await check(pool, WATCH, NOON)
+    assert 1 == await check(pool, watch, now)
     return project
 
 
@@ -76,13 +90,13 @@ async def rows(pool: Pool) -> list[asyncpg.Record]:
 async def test_a_crossing_becomes_one_mail(pool: Pool, server: MailServer) -> None:
     project = await write_mails(pool)
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == SENT
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + HOUR) == NOTHING
+    assert await deliver(pool, outlet_of(server), NOON) == SENT
+    assert await deliver(pool, outlet_of(server), NOON + HOUR) == NOTHING
     assert 0 == await check(pool, WATCH, NOON + HOUR)
     await use(pool, project, 298)
     await use(pool, project, 300)
     assert 1 == await check(pool, WATCH, NOON + HOUR)
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + HOUR) == SENT
+    assert await deliver(pool, outlet_of(server), NOON + HOUR) == SENT
 
     [(recipients, first), (_, second)] = server.received
     assert [OWNER] == recipients
@@ -96,9 +110,9 @@ async def test_a_crossing_becomes_one_mail(pool: Pool, server: MailServer) -> No
 async def test_the_clock_of_the_database_serves_where_none_is_given(
     pool: Pool, server: MailServer
 ) -> None:
-    await write_mails(pool)
+    await write_mails(pool, now=None)
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD) == SENT
+    assert await deliver(pool, outlet_of(server)) == SENT
 
     [row] = await rows(pool)
     assert abs(row["sent_at"] - datetime.now(UTC)) < timedelta(minutes=1)
@@ -107,7 +121,7 @@ async def test_the_clock_of_the_database_serves_where_none_is_given(
 async def test_a_mail_is_not_sent_before_its_time(pool: Pool, server: MailServer) -> None:
     await write_mails(pool)
 
-    early = await deliver(pool, mailer_of(server), LETTERHEAD, NOON - timedelta(seconds=1))
+    early = await deliver(pool, outlet_of(server), NOON - timedelta(seconds=1))
 
     assert early == NOTHING
 
@@ -116,10 +130,10 @@ async def test_a_refused_recipient_is_never_tried_again(pool: Pool, server: Mail
     await write_mails(pool, ["ada@lab.example", "gone@lab.example"])
     server.answer_rcpt("gone@lab.example", "550 5.1.1 no such user")
 
-    result = await deliver(pool, mailer_of(server), LETTERHEAD, NOON)
+    result = await deliver(pool, outlet_of(server), NOON)
 
     assert result == DeliverResult(sent_count=1, delayed_count=0, refused_count=1)
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + 24 * HOUR) == NOTHING
+    assert await deliver(pool, outlet_of(server), NOON + 24 * HOUR) == NOTHING
     assert 2 == server.dialogues
     [_, row] = await rows(pool)
     assert ("refused", "550 5.1.1 no such user") == (row["state"], row["last_error"])
@@ -132,7 +146,7 @@ async def test_greylisting_is_waited_out(pool: Pool, server: MailServer) -> None
     await write_mails(pool)
     server.answer_rcpt(OWNER, "451 4.7.1 come again", "250 OK")
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == DELAYED
+    assert await deliver(pool, outlet_of(server), NOON) == DELAYED
     [row] = await rows(pool)
     soon = row["next_attempt_at"]
     assert ("pending", 1, "451 4.7.1 come again") == (
@@ -142,9 +156,9 @@ async def test_greylisting_is_waited_out(pool: Pool, server: MailServer) -> None
     )
     assert timedelta(seconds=30) <= soon - NOON <= timedelta(seconds=60)
 
-    early = await deliver(pool, mailer_of(server), LETTERHEAD, soon - timedelta(seconds=1))
+    early = await deliver(pool, outlet_of(server), soon - timedelta(seconds=1))
     assert early == NOTHING
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, soon) == SENT
+    assert await deliver(pool, outlet_of(server), soon) == SENT
     [row] = await rows(pool)
     assert ("sent", 2, "") == (row["state"], row["attempt_count"], row["last_error"])
     assert 1 == len(server.received)
@@ -155,7 +169,7 @@ async def test_a_mail_is_given_up_after_so_many_attempts(pool: Pool, server: Mai
     server.answer_rcpt(OWNER, "451 never mind")
 
     results = [
-        await deliver(pool, mailer_of(server), LETTERHEAD, NOON + hours * HOUR, attempts_max=3)
+        await deliver(pool, outlet_of(server), NOON + hours * HOUR, attempts_max=3)
         for hours in range(5)
     ]
 
@@ -173,7 +187,7 @@ async def test_a_hanging_server_delays_only_the_mail(pool: Pool, server: MailSer
     server.data_answers.append(HANG)
     mailer = mailer_of(server, timeout_seconds=1)
 
-    delivering = asyncio.create_task(deliver(pool, mailer, LETTERHEAD, NOON))
+    delivering = asyncio.create_task(deliver(pool, MailOutlet(mailer, LETTERHEAD), NOON))
     await asyncio.sleep(0.5)
     async with connection(pool) as conn:
         held = await conn.fetchval(
@@ -195,9 +209,9 @@ async def test_a_cut_after_the_text_sends_the_same_mail_again(
     await write_mails(pool)
     server.data_answers.append(CUT)
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == DELAYED
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + HOUR) == SENT
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON + 2 * HOUR) == NOTHING
+    assert await deliver(pool, outlet_of(server), NOON) == DELAYED
+    assert await deliver(pool, outlet_of(server), NOON + HOUR) == SENT
+    assert await deliver(pool, outlet_of(server), NOON + 2 * HOUR) == NOTHING
 
     [(_, first), (_, second)] = server.received
     assert first["Message-ID"] == second["Message-ID"]
@@ -210,7 +224,7 @@ from datetime import datetime
 from os_credits.flows.deliver import deliver
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
-from os_credits.store import mails
+from os_credits.notify.outlet import MailOutlet
 from os_credits.store.pool import open_pool
 
 class Killed(SmtpMailer):
@@ -222,7 +236,7 @@ async def main(url, port, now):
     pool = await open_pool(url, connections_max=2, statement_timeout_seconds=20)
     mailer = Killed("127.0.0.1", int(port), timeout_seconds=5)
     letterhead = Letterhead(sender="credits@cloud.example")
-    await deliver(pool, mailer, letterhead, datetime.fromisoformat(now))
+    await deliver(pool, MailOutlet(mailer, letterhead), datetime.fromisoformat(now))
 
 asyncio.run(main(*sys.argv[1:]))
 """
@@ -240,12 +254,12 @@ async def test_a_kill_between_sending_and_marking_sends_one_more_copy(
     await write_mails(pool)
 
     await killed_after_sending(database_url, server, NOON)
-    claimed = await deliver(pool, mailer_of(server), LETTERHEAD, NOON + timedelta(seconds=30))
+    claimed = await deliver(pool, outlet_of(server), NOON + timedelta(seconds=30))
     over = NOON + timedelta(seconds=5 + flow.CLAIM_MARGIN_SECONDS)
 
     assert claimed == NOTHING
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, over) == SENT
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, over + HOUR) == NOTHING
+    assert await deliver(pool, outlet_of(server), over) == SENT
+    assert await deliver(pool, outlet_of(server), over + HOUR) == NOTHING
     [(_, first), (_, second)] = server.received
     assert first["Message-ID"] == second["Message-ID"]
 
@@ -257,10 +271,16 @@ async def test_a_mail_that_kills_every_process_is_given_up(
 
     await killed_after_sending(database_url, server, NOON)
     await killed_after_sending(database_url, server, NOON + HOUR)
-    result = await deliver(pool, mailer_of(server), LETTERHEAD, NOON + 2 * HOUR, attempts_max=2)
+    result = await deliver(pool, outlet_of(server), NOON + 2 * HOUR, attempts_max=2)
 
     assert result == REFUSED
     assert 2 == len(server.received)
+
+
+async def claim_one(conn: Connection, now: datetime) -> list[DueMail]:
+    return await mails.claim_mails(
+        conn, Channel.MAIL, now=now, claim=HOUR, age_max=flow.AGE_MAX, limit=1
+    )
 
 
 async def test_a_late_verdict_on_an_abandoned_attempt_changes_nothing(
@@ -268,8 +288,8 @@ async def test_a_late_verdict_on_an_abandoned_attempt_changes_nothing(
 ) -> None:
     await write_mails(pool)
     async with connection(pool) as conn:
-        [stale] = await mails.claim_mails(conn, now=NOON, claim=HOUR, limit=1)
-        [_] = await mails.claim_mails(conn, now=NOON + HOUR, claim=HOUR, limit=1)
+        [stale] = await claim_one(conn, NOON)
+        [_] = await claim_one(conn, NOON + HOUR)
         [before] = await rows(pool)
 
         await mails.postpone_mail(
@@ -287,9 +307,7 @@ async def test_several_copies_send_each_mail_once(pool: Pool, server: MailServer
     owners = [f"owner{number}@lab.example" for number in range(30)]
     await write_mails(pool, owners)
 
-    results = await asyncio.gather(
-        *(deliver(pool, mailer_of(server), LETTERHEAD, NOON) for _ in range(3))
-    )
+    results = await asyncio.gather(*(deliver(pool, outlet_of(server), NOON) for _ in range(3)))
 
     assert len(owners) == sum(result.sent_count for result in results)
     assert sorted(owners) == sorted(recipients[0] for recipients, _ in server.received)
@@ -319,8 +337,8 @@ async def test_a_call_sends_a_few_at_once_and_not_without_end(
     await write_mails(pool, [f"owner{number}@lab.example" for number in range(11)])
     mailer = CountingMailer()
 
-    assert 8 == (await deliver(pool, mailer, LETTERHEAD, NOON)).sent_count
-    assert 3 == (await deliver(pool, mailer, LETTERHEAD, NOON)).sent_count
+    assert 8 == (await deliver(pool, MailOutlet(mailer, LETTERHEAD), NOON)).sent_count
+    assert 3 == (await deliver(pool, MailOutlet(mailer, LETTERHEAD), NOON)).sent_count
     assert flow.SENDING_AT_ONCE_MAX == mailer.in_hand_max
     assert 11 == len(set(mailer.taken))
 
@@ -328,7 +346,9 @@ async def test_a_call_sends_a_few_at_once_and_not_without_end(
 async def test_a_dead_server_is_asked_for_one_batch_only(pool: Pool, unused_tcp_port: int) -> None:
     await write_mails(pool, [f"owner{number}@lab.example" for number in range(11)])
 
-    result = await deliver(pool, SmtpMailer("127.0.0.1", unused_tcp_port), LETTERHEAD, NOON)
+    result = await deliver(
+        pool, MailOutlet(SmtpMailer("127.0.0.1", unused_tcp_port), LETTERHEAD), NOON
+    )
 
     assert flow.SENDING_AT_ONCE_MAX == result.delayed_count
     assert 11 - flow.SENDING_AT_ONCE_MAX == [r["attempt_count"] for r in await rows(pool)].count(0)
@@ -337,7 +357,7 @@ async def test_a_dead_server_is_asked_for_one_batch_only(pool: Pool, unused_tcp_
 async def test_an_unusable_address_harms_only_itself(pool: Pool, server: MailServer) -> None:
     await write_mails(pool, ["a@x\r\nBcc: thief@evil.example", OWNER])
 
-    result = await deliver(pool, mailer_of(server), LETTERHEAD, NOON)
+    result = await deliver(pool, outlet_of(server), NOON)
 
     assert result == DeliverResult(sent_count=1, delayed_count=0, refused_count=1)
     assert [[OWNER]] == [recipients for recipients, _ in server.received]
@@ -351,7 +371,7 @@ async def test_hostile_names_reach_the_owner_and_nobody_else(
 ) -> None:
     await write_mails(pool, name="x\r\nBcc: thief@evil.example\r\n\r\n=?utf-8?q?=0D=0ATo:_a@b.c?=")
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == SENT
+    assert await deliver(pool, outlet_of(server), NOON) == SENT
 
     [(recipients, mail)] = server.received
     assert [OWNER] == recipients
@@ -365,7 +385,7 @@ async def test_what_a_server_says_is_kept_short_and_printable(
     await write_mails(pool)
     server.answer_rcpt(OWNER, "451 \x1b[31m\x00" + "x" * 400)
 
-    assert await deliver(pool, mailer_of(server), LETTERHEAD, NOON) == DELAYED
+    assert await deliver(pool, outlet_of(server), NOON) == DELAYED
 
     [row] = await rows(pool)
     assert len(row["last_error"]) <= 200
@@ -378,7 +398,7 @@ async def test_without_the_database_nothing_is_sent(server: MailServer) -> None:
     started = monotonic()
 
     with pytest.raises(Unavailable):
-        await deliver(away, mailer_of(server), LETTERHEAD)
+        await deliver(away, outlet_of(server))
 
     assert monotonic() - started < 10
     assert 0 == server.dialogues
@@ -402,7 +422,78 @@ async def test_a_bug_with_one_mail_does_not_stop_the_others(pool: Pool, server: 
     mailer = BrokenMailer(mailer_of(server))
 
     with pytest.raises(ZeroDivisionError):
-        await deliver(pool, mailer, LETTERHEAD, NOON)
+        await deliver(pool, MailOutlet(mailer, LETTERHEAD), NOON)
 
     assert 2 == len(server.received)
-    assert await deliver(pool, mailer, LETTERHEAD, NOON + timedelta(seconds=1)) == NOTHING
+    assert (
+        await deliver(pool, MailOutlet(mailer, LETTERHEAD), NOON + timedelta(seconds=1)) == NOTHING
+    )
+
+
+async def test_what_nobody_could_send_for_a_week_is_given_up(
+    pool: Pool, server: MailServer
+) -> None:
+    """A service that is given a mail server later does not begin with the news of last month."""
+    await write_mails(pool, ["ada@lab.example", "slow@lab.example"])
+    server.answer_rcpt("slow@lab.example", "451 later")
+    async with connection(pool) as conn:
+        await conn.execute("UPDATE mail SET next_attempt_at = $1 WHERE recipient ~ 'ada'", LATE)
+    assert await deliver(pool, outlet_of(server), NOON) == DELAYED
+    assert 0 == await flow.give_up(pool, LATE - timedelta(seconds=1))
+
+    assert await deliver(pool, outlet_of(server), LATE) == NOTHING
+    assert 2 == await flow.give_up(pool, LATE)
+
+    assert 0 == await flow.give_up(pool, LATE + HOUR)
+    assert [("refused", 0), ("refused", 1)] == sorted(
+        (row["state"], row["attempt_count"]) for row in await rows(pool)
+    )
+    reasons = {row["recipient"]: row["last_error"] for row in await rows(pool)}
+    assert reasons["ada@lab.example"] == "given up: nothing is set up that would send it"
+    assert reasons["slow@lab.example"] == "given up: too old. 451 later"
+
+
+async def test_a_mail_in_hand_is_not_given_up(pool: Pool, server: MailServer) -> None:
+    await write_mails(pool)
+    last = LATE - timedelta(seconds=1)
+    async with connection(pool) as conn:
+        [_] = await claim_one(conn, last)
+
+    assert 0 == await flow.give_up(pool, LATE)
+    assert 1 == await flow.give_up(pool, last + HOUR)
+
+
+async def test_a_broken_template_delays_only_its_own_mails(
+    pool: Pool, server: MailServer, tmp_path: Path
+) -> None:
+    (tmp_path / "de.jinja").write_text("{% block why %}{{ unheard_of }}{% endblock %}")
+    letterhead = replace(LETTERHEAD, wording=Wording(tmp_path))
+    project = await write_mails(pool, ["ada@lab.example", "jo@lab.example"])
+    async with connection(pool) as conn:
+        await conn.execute("UPDATE project_owner SET language = 'de' WHERE email ~ 'jo'")
+    await use(pool, project, 400)
+    assert 1 == await check(pool, WATCH, NOON)
+
+    result = await deliver(pool, outlet_of(server, letterhead), NOON)
+
+    assert result == DeliverResult(sent_count=3, delayed_count=1, refused_count=0)
+    [broken] = [row for row in await rows(pool) if row["state"] == "pending"]
+    assert ("de", "jo@lab.example") == (broken["language"], broken["recipient"])
+    assert "template de.jinja, why: UndefinedError" in broken["last_error"]
+    (tmp_path / "de.jinja").write_text("{% block why %}Danke{% endblock %}")
+    assert await deliver(pool, outlet_of(server, letterhead), NOON + HOUR) == SENT
+    assert "Danke" in part_of(server.received[-1][1], "plain")
+
+
+async def test_on_staging_everything_goes_to_one_address(pool: Pool, server: MailServer) -> None:
+    letterhead = replace(
+        LETTERHEAD, copies=("desk@cloud.example",), override="staging@cloud.example"
+    )
+    await write_mails(pool, ["ada@lab.example", "grace@lab.example"])
+
+    result = await deliver(pool, outlet_of(server, letterhead), NOON)
+
+    assert 2 == result.sent_count
+    assert 2 * [["staging@cloud.example"]] == [recipients for recipients, _ in server.received]
+    intended = {mail["X-Intended-Recipient"].split(",")[0] for _, mail in server.received}
+    assert {"Ada <ada@lab.example>", "Ada <grace@lab.example>"} == intended

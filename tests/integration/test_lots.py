@@ -24,12 +24,14 @@ from os_credits.domain.project import ProjectKey
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.accounts import Done, instruct
 from os_credits.flows.burn import read_burned
+from os_credits.flows.explain import explain_entry
+from os_credits.flows.explain_samples import View
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.projects import create_project
 from os_credits.store.balances import read_balances
 from os_credits.store.batches import read_now
-from os_credits.store.pool import connection
-from tests.core import WATCH, Core, Written, opened_core
+from os_credits.store.pool import connection, snapshot
+from tests.core import WATCH, WINDOW_MS, Core, Written, opened_core
 from tests.frozen_clock import freeze
 
 if TYPE_CHECKING:
@@ -123,7 +125,7 @@ async def burned(core: Core, project_id: int) -> list[tuple[int, int, int]]:
     ]
 
 
-async def entries(core: Core, project_id: int) -> list[tuple[str, Decimal]]:
+async def entries(core: Core, project_id: int) -> list[tuple[str, Decimal | int]]:
     async with connection(core.pool) as conn:
         rows = await conn.fetch(
             "SELECT kind, amount FROM entry WHERE project_id = $1 ORDER BY sequence", project_id
@@ -346,3 +348,29 @@ async def test_a_key_stands_for_one_content(core: Core) -> None:
     again = await tell(core, GrantRequest(p, credits_of(1), "r", "bob", "one key"))
     assert first.effect == again.effect
     assert [("grant", 1)] == await entries(core, p)
+
+
+async def test_what_became_of_a_lot_is_told_span_by_span(core: Core) -> None:
+    p = await project(core)
+    await use(core, {9: 1})
+    given = await give(core, p, "10", start=8, end=3)
+    await give(core, p, "5", start=6, end=4, priority=-1)
+    await use(core, {7: 2, 5: 7})
+    await book_all(core)
+    async with snapshot(core.pool) as conn:
+        expiry = await conn.fetchval(
+            "SELECT id FROM entry WHERE kind = 'expiry' AND grant_id = $1", given.effect.grant_id
+        )
+        told = await explain_entry(conn, expiry, View(10, 10), window_ms=WINDOW_MS)
+
+    assert told.lot is not None
+    assert told.lot.state is not None
+    # The debt of one, then two, then what the earlier one of the two did not cover.
+    assert [(2, 3, 7), (7, 2, 5), (0, 0, 5)] == [
+        tuple(micro // 10**6 for micro in (span.used_micro, span.paid_micro, span.left_micro))
+        for span in told.lot.spans
+    ]
+    assert (5, 5) == (
+        told.lot.state.burned_micro // 10**6,
+        told.lot.state.expired_micro // 10**6,
+    )

@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 import pytest
 
+from os_credits.domain.amount import credits_of
+from os_credits.domain.closing import ClosingRequest
+from os_credits.domain.grant import GrantRequest
+from os_credits.domain.instruction import Adjustment
 from os_credits.domain.mail import Addressing
-from os_credits.domain.notice import Notice
+from os_credits.domain.notice import Notice, NoticeKind
+from os_credits.domain.period import floor_hour
 from os_credits.domain.person import Person
 from os_credits.flows import notice as flow
+from os_credits.flows.accounts import instruct
+from os_credits.flows.closing import close, reopen
 from os_credits.flows.notice import Watch, check, rearm, tell_before_lift
 from os_credits.store.notices import ensure_states, list_notices, try_lock_states
 from os_credits.store.people import put_people
@@ -74,6 +82,59 @@ async def mails_of(pool: Pool, project_id: int) -> list[tuple[str, str, str]]:
             project_id,
         )
     return [(row["recipient"], row["state"], row["message_id"]) for row in rows]
+
+
+async def given(
+    pool: Pool, project_id: int, kind: type[GrantRequest | Adjustment], amount: int
+) -> None:
+    """Give or take credits by the account's own flow."""
+    request = kind(project_id, credits_of(amount), "test", "ada", uuid4().hex)
+    await instruct(pool, request, WATCH)
+
+
+async def foresee(pool: Pool, project_id: int, *, days: float, age_hours: int = 0) -> None:
+    """Store a forecast."""
+    async with connection(pool) as conn:
+        await conn.execute(
+            """
+            INSERT INTO forecast (project_id, computed_at, state, p50, burn_per_day)
+            VALUES ($1, now() - $3 * interval '1 hour', 'ok', now() + $2 * interval '1 day', 50)
+            ON CONFLICT (project_id) DO UPDATE
+            SET p50 = excluded.p50, computed_at = excluded.computed_at
+            """,
+            project_id,
+            days,
+            age_hours,
+        )
+
+
+async def burn(pool: Pool, project_id: int, used: dict[str, list[int]]) -> None:
+    """Store what resources cost in as many of the last hours; once more long ago."""
+    rows = [
+        (name, place, Decimal(cost))
+        for name, costs in used.items()
+        for place, cost in [*enumerate(costs, 1), (24 * 8, 1000)]
+    ]
+    async with connection(pool) as conn:
+        await conn.execute(
+            """
+            WITH s AS (
+                INSERT INTO series (meter_id, project_id, resource, identity, key)
+                SELECT m.id, $1, w.name, '{}', sha256(w.name::bytea)
+                FROM meter m, (SELECT DISTINCT unnest($2::text[])) AS w(name)
+                RETURNING id, resource
+            )
+            INSERT INTO usage (series_id, hour, flavor_id, kind, quantity, credits)
+            SELECT s.id, date_trunc('hour', now(), 'UTC') - u.place * interval '1 hour', 0, 0, 1,
+                   u.cost
+            FROM unnest($2::text[], $3::int[], $4::numeric[]) AS u(name, place, cost)
+            JOIN s ON s.resource = u.name
+            """,
+            project_id,
+            [name for name, *_ in rows],
+            [place for _, place, _ in rows],
+            [cost for *_, cost in rows],
+        )
 
 
 async def test_each_line_is_told_once_as_the_balance_falls(pool: Pool) -> None:
@@ -166,6 +227,146 @@ async def test_a_correction_does_not_arm_a_line_again(pool: Pool) -> None:
     await use(pool, project, 100)
 
     assert ["50"] == await told(pool, project)
+
+
+async def test_a_low_that_a_grant_ends_before_the_next_check_is_told(pool: Pool) -> None:
+    project = await open_account(pool)
+    await given(pool, project, GrantRequest, 1000)
+    await use(pool, project, 850)
+
+    await given(pool, project, GrantRequest, 1000)
+
+    [notice] = await notices_of(pool, project)
+    assert (Decimal(20), Decimal(150), Decimal(1000)) == (
+        notice.line,
+        notice.balance,
+        notice.granted,
+    )
+    assert ["20"] == await told(pool, project)
+
+
+async def test_what_takes_credits_away_arms_nothing(pool: Pool) -> None:
+    project = await open_account(pool)
+    await given(pool, project, GrantRequest, 1000)
+    await use(pool, project, 510)
+    assert ["50"] == await told(pool, project)
+    await use(pool, project, -300)  # put right: 790 are left
+
+    await given(pool, project, Adjustment, -40)
+    await use(pool, project, 300)
+
+    assert ["50"] == await told(pool, project)
+
+
+async def test_an_adjustment_arms_a_line_but_is_no_grant(pool: Pool) -> None:
+    project = await open_account(pool)
+    await given(pool, project, GrantRequest, 1000)
+    await use(pool, project, 900)
+    assert ["20"] == await told(pool, project)
+
+    await given(pool, project, Adjustment, 500)  # 600 of 1,000 granted
+    await use(pool, project, 100)
+
+    assert ["20", "50"] == await told(pool, project)
+
+
+async def test_hysteresis_and_cool_down_hold_back_and_the_end_of_it_tells(pool: Pool) -> None:
+    watch = with_lines(percents=(Decimal(50),), hysteresis_percent=Decimal(5), cool_down_hours=24)
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 500)
+    assert 1 == await check(pool, watch)
+    [first] = await notices_of(pool, project)
+
+    await grant(pool, project, 200, watch=watch)  # 700 of 1,200: 58 per cent
+    await use(pool, project, 100)
+    day_after = first.created_at + timedelta(hours=24)
+    assert 0 == await check(pool, watch, day_after - timedelta(microseconds=1))
+    assert 1 == await check(pool, watch, day_after)
+
+    await grant(pool, project, 80, watch=watch)  # 680 of 1,280: 53 per cent
+    await use(pool, project, 100)
+    assert 0 == await check(pool, watch, day_after + timedelta(days=9))
+
+
+async def test_a_closed_project_is_told_of_no_line_until_it_is_open_again(pool: Pool) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await close(pool, ClosingRequest(project, floor_hour(datetime.now(UTC)), "ended", "ada"))
+    await use(pool, project, 600)
+
+    assert [] == await told(pool, project)
+    await reopen(pool, project, reason="goes on", author="ada")
+    assert ["50"] == await told(pool, project)
+
+
+async def test_a_project_that_is_closed_while_it_is_checked_is_not_told(pool: Pool) -> None:
+    """Seen as open by the check, closed before it could lock its lines."""
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 600)
+    await close(pool, ClosingRequest(project, floor_hour(datetime.now(UTC)), "ended", "ada"))
+
+    async with transaction(pool) as conn:
+        await ensure_states(conn, [project])
+        assert 0 == await flow._tell(conn, await try_lock_states(conn, [project]), WATCH, None)
+
+
+async def test_a_notice_says_what_burned_when_it_ends_and_what_else_was_crossed(
+    pool: Pool,
+) -> None:
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await use(pool, project, 850)
+    await burn(pool, project, {f"vm{place}": [place, 10 * place] for place in range(1, 8)})
+    await foresee(pool, project, days=3)
+    watch = with_lines(credits=(Decimal(300),), days=(Decimal(5), Decimal(3)))
+
+    assert 1 == await check(pool, watch)
+
+    [notice] = await notices_of(pool, project)
+    assert (NoticeKind.PERCENT, Decimal(20)) == (notice.kind, notice.line)
+    assert [
+        {"resource": f"vm{place}", "meter": "m", "flavor": "", "credits": f"{11 * place}.000000"}
+        for place in (7, 6, 5, 4, 3)
+    ] == notice.facts["burned"]
+    assert ("ok", "50.000000") == (
+        notice.facts["forecast"]["state"],
+        notice.facts["forecast"]["burn_per_day"],
+    )
+    assert [
+        {"kind": "percent", "line": "50.000"},
+        {"kind": "credits", "line": "300.000000"},
+        {"kind": "days", "line": "3.000"},
+        {"kind": "days", "line": "5.000"},
+    ] == notice.facts["also"]
+
+
+async def test_days_are_told_by_a_forecast_that_is_young(pool: Pool) -> None:
+    watch = with_lines(percents=(), days=(Decimal(7),), burn_per_day=(Decimal(60),))
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    await foresee(pool, project, days=5, age_hours=4)
+    assert 0 == await check(pool, watch)
+    await foresee(pool, project, days=8)
+    assert 0 == await check(pool, watch)
+    await foresee(pool, project, days=5)
+    assert 1 == await check(pool, watch)
+    assert 0 == await check(pool, watch)
+
+    [notice] = await notices_of(pool, project)
+    assert (NoticeKind.DAYS, Decimal(7)) == (notice.kind, notice.line)
+    assert notice.value is not None
+    assert Decimal("4.9") < notice.value < Decimal(5)
+
+
+async def test_a_line_of_days_is_armed_by_a_better_forecast_without_a_notice(pool: Pool) -> None:
+    watch = with_lines(percents=(), days=(Decimal(7),))
+    project = await open_account(pool)
+    await grant(pool, project, 1000)
+    for days, expected in ((5, 1), (8, 0), (5, 0), (9, 0), (5, 1)):
+        await foresee(pool, project, days=days)
+        assert expected == await check(pool, watch), days
 
 
 async def test_each_owner_of_the_moment_gets_one_mail(pool: Pool) -> None:

@@ -28,8 +28,8 @@ from os_credits.flows.opening_file import read_opening
 from os_credits.store.balances import read_balances
 from os_credits.store.entries import list_entries
 from os_credits.store.notices import list_notices, list_watched
-from os_credits.store.pool import connection, snapshot
 from os_credits.store.people import list_people
+from os_credits.store.pool import connection, snapshot
 from os_credits.store.projects import list_projects_by_id
 from os_credits.store.spending import list_given
 from os_credits.web.history import read_facts

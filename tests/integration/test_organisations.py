@@ -12,17 +12,17 @@ import pytest
 
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.organisation import MembershipRequest
-from os_credits.domain.period import HOUR, from_ms
+from os_credits.domain.period import HOUR, Period, from_ms
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.opening import Opener, import_opening
 from os_credits.flows.opening_file import read_opening
-from os_credits.flows.organisations import place_project, resolve_organisation
-from os_credits.store.organisations import list_memberships, list_organisations, sum_by_membership
+from os_credits.flows.organisations import place_project, resolve_organisation, sum_usage
+from os_credits.store.organisations import list_memberships, list_organisations
 from os_credits.store.pool import connection, snapshot
 from tests.checker import WINDOW_MS, checked
-from tests.core import Core, opened_core
+from tests.core import WATCH, Core, opened_core
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -125,7 +125,7 @@ async def test_each_hour_counts_where_the_project_belonged_then(core: Core, seed
 
         async with snapshot(core.pool) as conn:
             for one in await list_organisations(conn, among=None, limit=10):
-                sums = await sum_by_membership(conn, one.id, start=begin, end=end)
+                sums = await sum_usage(conn, one.id, Period(begin, end), own=False)
                 found: dict[tuple[str, str], Decimal] = {
                     (names[s.project_id], meters(s.meter_id)): s.credits for s in sums
                 }
@@ -182,7 +182,7 @@ async def test_what_a_project_opened_with_counts_in_the_hour_of_its_opening(core
         f'{{"source": "old", "as_of": "{as_of}", "projects": [{{"project_id": "p1", "name": "p1",'
         ' "charged": [{"meter": "vcpu", "credits": "1000"}]}]}'
     )
-    opener = Opener("ada", Limits(64, 1024, 100), WINDOW_MS, ())
+    opener = Opener("ada", Limits(64, 1024, 100), WINDOW_MS, WATCH)
     await import_opening(core.pool, read_opening(text), opener)
     await place_project(core.pool, place(ids["p1"], "north", first))
     await place_project(core.pool, place(ids["p1"], "south", first + 2 * HOUR))
@@ -190,7 +190,7 @@ async def test_what_a_project_opened_with_counts_in_the_hour_of_its_opening(core
 
     async with snapshot(core.pool) as conn:
         sums = [
-            await sum_by_membership(conn, number, start=first, end=first + HOURS * HOUR)
+            await sum_usage(conn, number, Period(first, first + HOURS * HOUR), own=False)
             for number in (1, 2)
         ]
     of_vcpu = [

@@ -272,7 +272,7 @@ class Allow:
 
 @dataclass(frozen=True)
 class EndAllowance:
-    """An allowance ends before its last month; not before a month that it has given."""
+    """An allowance ends before its last month, once; not before a month that it has given."""
 
     key: str
     project: int
@@ -281,7 +281,8 @@ class EndAllowance:
 
     def is_allowed(self, twin: Twin) -> bool:
         allowance = twin.accounts[self.project].allowances[self.of]
-        return allowance.given <= self.months < len(allowance.months) - 1
+        is_sooner = allowance.given <= self.months < len(allowance.months) - 1
+        return is_sooner and not allowance.is_ended
 
     async def play(self, twin: Twin, base: int, *, allowed: bool) -> None:
         allowance = twin.accounts[self.project].allowances[self.of]
@@ -293,3 +294,4 @@ class EndAllowance:
         await twin.tell(request, allowed=allowed)
         if allowed:
             allowance.months = allowance.months[: self.months + 1]
+            allowance.is_ended = True

@@ -38,6 +38,7 @@ class ModelAllowance:
     carries_over: bool
     priority: int
     given: int = 0
+    is_ended: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """A database with a clock that is set, and twins: two sets of projects that come to the same."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -48,6 +49,8 @@ class World:
         self.core = core
         self.now = now
         self.twins: list[Twin] = []
+        # How often each action was carried out, or refused as it must be.
+        self.told: Counter[str] = Counter()
         self._url = database_url
 
     def set_clock(self, moment: datetime) -> None:
@@ -143,9 +146,11 @@ class Twin:
         except Conflict as error:
             if allowed:
                 raise MismatchError(f"{self.name}: {instruction} was refused: {error}") from error
+            self.world.told[f"{instruction.action} refused"] += 1
             return Effect()
         if not allowed or not done.created:
             raise MismatchError(f"{self.name}: {instruction} must not give {done}")
+        self.world.told[instruction.action] += 1
         self.done.append((instruction, done.effect))
         return done.effect
 

@@ -18,7 +18,6 @@ class Tally:
 
     sets: int = 0
     mismatches: int = 0
-    steps: int = 0
     started: float = field(default_factory=time.monotonic)
     told: float = field(default_factory=time.monotonic)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from os_credits.domain.lot import Burned, Lot, event_times
 from os_credits.domain.period import EPOCH, HOUR
-from os_credits.ledger.burn_down import burn_down
+from os_credits.ledger.burn_down import burn_down, life_of
 from tests.laws import burn_oracle
 
 LAST_HOUR = 14
@@ -48,12 +48,16 @@ def hour_of(at: datetime) -> int:
 
 
 def burned_down(lots: Sequence[Lot], debits: Sequence[Debit], now: int) -> Burned:
-    """Sum the debits as the product wants them, and burn them down."""
+    return burn_down(lots, sums_of(lots, debits), moment(now))
+
+
+def sums_of(lots: Sequence[Lot], debits: Sequence[Debit]) -> list[int]:
+    """Sum the debits as the product wants them."""
     moments = event_times(tuple(lots))
     sums = [0] * len(moments)
     for hour, amount in debits:
         sums[bisect_right(moments, moment(hour)) - 1] += amount
-    return burn_down(lots, sums, moment(now))
+    return sums
 
 
 def told(burned: Burned) -> tuple[dict[int, tuple[int, int, int]], int]:
@@ -186,3 +190,20 @@ def test_time_takes_from_what_is_left_and_gives_nothing_back(
         assert burned <= later_burned
         assert expired <= later_expired
         assert left >= later_left
+
+
+@accounts
+def test_the_life_of_a_lot_tells_all_that_it_paid(
+    lots: tuple[Lot, ...], debits: list[Debit], now: int, data: st.DataObject
+) -> None:
+    """Where all usage is in the past: what it paid adds up, and what is left falls by that."""
+    past = [(hour, amount) for hour, amount in debits if hour <= now]
+    for state in burned_down(lots, past, now).states:
+        spans = life_of(state.lot, lots, sums_of(lots, past), moment(now))
+        left = state.lot.micro
+        for span in spans:
+            left -= span.paid_micro
+            assert left == span.left_micro
+            assert span.paid_micro >= 0
+        assert state.burned_micro == sum(span.paid_micro for span in spans)
+        assert state.left_micro + state.expired_micro == left

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from os_credits.errors import Misconfigured
-from os_credits.legacy_settings import GONE, NOT_USED_YET, RENAMED, digits_of, names_of, translate
+from os_credits.legacy_settings import GONE, RENAMED, digits_of, names_of, translate
 from os_credits.settings import BUILT_IN_METERS, Settings, read_settings
 
 Set = Callable[..., None]
 OLD_NAMES = [
     *RENAMED,
-    *NOT_USED_YET,
     *GONE,
     *("postgres_db", "postgres_host", "postgres_password", "postgres_port", "postgres_user"),
     *("mail_not_starttls", "notification_to_overwrite"),
@@ -233,6 +232,7 @@ def test_what_may_be_regretted_is_told(environment: Set) -> None:
         ("MAIL_SMTP_SERVER", "smtp.example.org", "mail_host", "smtp.example.org"),
         ("MAIL_SMTP_PORT", "587", "mail_port", 587),
         ("MAIL_SMTP_USER", "me", "mail_user", "me"),
+        ("API_CONTACT_BASE_URL", "https://p.example/", "portal_url", "https://p.example"),
         ("CLOUD_GOVERNANCE_MAIL", "g@example.org", "mail_cc", ["g@example.org"]),
     ],
 )
@@ -385,7 +385,7 @@ def test_a_webhook_needs_a_secret(environment: Set) -> None:
         read_settings()
 
 
-@pytest.mark.parametrize("name", [*NOT_USED_YET, *GONE])
+@pytest.mark.parametrize("name", [*GONE])
 def test_an_old_name_without_effect_is_told(environment: Set, name: str) -> None:
     environment(**{name.upper(): "1"})
 

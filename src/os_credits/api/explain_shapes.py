@@ -13,6 +13,7 @@ from pydantic import Field, PlainSerializer, WithJsonSchema
 
 from os_credits.api.shapes import CreditsText, EntryShape, NumberText, ProjectShape, Shape
 from os_credits.domain.explanation import Outcome, Reach
+from os_credits.domain.lot import LotKind
 from os_credits.domain.settlement import Verdict
 
 StepsText: TypeAlias = Annotated[
@@ -30,6 +31,38 @@ class ExplainedEntryShape(EntryShape):
     sealed_by: int | None = Field(description="The first seal of the global chain that covers it")
     sealed_at: datetime | None
     idempotency_key: str | None = Field(description="That of its grant, where it has one")
+
+
+class LotSpanShape(Shape):
+    """A part of a lot's life: what the account used in it, and what of that the lot paid.
+
+    At its start a lot pays the debt of the account. `end` null: still going on.
+    """
+
+    start: datetime
+    end: datetime | None
+    used: CreditsText
+    paid: CreditsText
+    left: CreditsText
+
+
+class ExplainedLotShape(Shape):
+    """The lot that an entry concerns, its terms, and what became of it.
+
+    `burned`, `expired` and `left` are null while it waits for its hour, or once it is void.
+    """
+
+    grant_id: int
+    kind: LotKind
+    amount: CreditsText
+    valid_from: datetime
+    expires_at: datetime | None
+    priority: int
+    is_void: bool
+    burned: CreditsText | None
+    expired: CreditsText | None
+    left: CreditsText | None
+    spans: list[LotSpanShape]
 
 
 class CalculationShape(Shape):
@@ -219,6 +252,7 @@ class ExplanationShape(Shape):
     entry: ExplainedEntryShape | None
     charges: list[ChargeShape]
     other_entries: list[EntryShape]
+    lot: ExplainedLotShape | None = Field(description="The lot that the entry concerns")
     exclusions: list[ExclusionTouchedShape]
     problems: list[str]
     next: str | None

@@ -12,9 +12,11 @@ from os_credits.api.explain_shapes import (
     EventShape,
     ExclusionTouchedShape,
     ExplainedEntryShape,
+    ExplainedLotShape,
     ExplanationShape,
     LabelSetShape,
     LineShape,
+    LotSpanShape,
     PointShape,
     PriceUsedShape,
     TraceShape,
@@ -23,11 +25,13 @@ from os_credits.api.explain_shapes import (
 from os_credits.api.names import Names
 from os_credits.api.read import entry_shape
 from os_credits.api.shapes import ProjectShape
+from os_credits.domain.amount import from_micro
 from os_credits.domain.explanation import (
     Contribution,
     DayAccount,
     ExplainedCharge,
     ExplainedEntry,
+    ExplainedLot,
     Explanation,
     LinePlace,
     Point,
@@ -50,6 +54,7 @@ def shape_of(told: Explanation, names: Names) -> ExplanationShape:
         entry=None if told.entry is None else _entry(told.entry, names),
         charges=[_charge(one, names) for one in told.charges],
         other_entries=[entry_shape(id_, entry, names) for id_, entry in told.other_entries],
+        lot=None if told.lot is None else _lot(told.lot),
         exclusions=[ExclusionTouchedShape.model_validate(one) for one in told.exclusions],
         problems=list(told.problems),
         next=None if told.next_place is None else text_of(told.next_place),
@@ -68,6 +73,32 @@ def _entry(told: ExplainedEntry, names: Names) -> ExplainedEntryShape:
         sealed_by=None if told.seal is None else told.seal.id,
         sealed_at=None if told.seal is None else told.seal.sealed_at,
         idempotency_key=told.idempotency_key,
+    )
+
+
+def _lot(told: ExplainedLot) -> ExplainedLotShape:
+    grant, state = told.grant, told.state
+    return ExplainedLotShape(
+        grant_id=grant.id,
+        kind=grant.kind,
+        amount=grant.amount,
+        valid_from=grant.valid_from,
+        expires_at=grant.expires_at,
+        priority=grant.priority,
+        is_void=grant.is_void,
+        burned=None if state is None else from_micro(state.burned_micro),
+        expired=None if state is None else from_micro(state.expired_micro),
+        left=None if state is None else from_micro(state.left_micro),
+        spans=[
+            LotSpanShape(
+                start=span.start,
+                end=span.end,
+                used=from_micro(span.used_micro),
+                paid=from_micro(span.paid_micro),
+                left=from_micro(span.left_micro),
+            )
+            for span in told.spans
+        ],
     )
 
 

@@ -37,12 +37,11 @@ class ResourceShape(Shape):
 class WithoutShape(Shape):
     """What it would bring not to have these resources from now on.
 
-    `days` counts from `p50` to the new date; null: credits then last for more than two years.
+    By so many days `p50` is later; null: credits then last for more than two years.
     """
 
     resources: list[ResourceShape]
-    days: str | None = Field(examples=["+11"], pattern=r"^[+-]\d+$")
-    p50: datetime | None
+    days: str | None = Field(examples=["+11"], pattern=r"^\+\d+$")
 
 
 class ForecastShape(Shape):

@@ -65,7 +65,7 @@ class PersonBody(BaseModel):
     def fields(self, *, only_named: bool) -> dict[str, Any]:
         """Give what is said, or only what was named, by the names of `Person`."""
         said: dict[str, Any] = {
-            "name": self.name.strip(),
+            "name": self.name,
             "role": self.role,
             "language": self.language,
             "wants": None if self.wants is None else tuple(
@@ -88,7 +88,7 @@ class Owner(PersonBody):
     def change(self) -> PersonChange:
         """Give what is said of the person; the name is always said."""
         named = self.fields(only_named=True)
-        return PersonChange(self.email, {"name": self.name.strip(), **named})
+        return PersonChange(self.email, {"name": self.name, **named})
 
 
 class Owners(BaseModel):

@@ -138,7 +138,7 @@ HistoryKind: TypeAlias = Literal[
 
 
 class HistoryRow(Shape):
-    """One line of the account; kind `open` is charged but not yet booked.
+    """One line of the account; kind `open` is charged, or has expired, but is not yet booked.
 
     `credits` is signed: what the line adds to the balance. `used` and `balance` are the totals
     after the line. `quantity` (in `unit`) is what was metered in the hour as known now, told
@@ -157,20 +157,10 @@ class HistoryRow(Shape):
     reason: str
     booked_at: datetime | None
     entry_id: int | None
-
-
-class HistoryShape(Shape):
-    """A project's history, oldest first; the rows add up from `opening` to the balance.
-
-    Where `next` is set, the following rows come with `after` set to it.
-    """
-
-    project: ProjectShape
-    balance: BalanceShape
-    period: PeriodShape
-    opening: TotalsShape
-    rows: list[HistoryRow]
-    next: str | None
+    grant_id: int | None = Field(description="The grant that was given, taken back, or expired")
+    other_project: str | None = Field(
+        description="Of a transfer: the name of the other project, if the key may read it"
+    )
 
 
 class CostLine(Shape):

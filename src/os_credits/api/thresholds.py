@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
@@ -114,10 +114,11 @@ class RuleBody(BaseModel):
 
     def rule(self) -> LineRule:
         """Check the figures; raises InvalidInput."""
-        named = self.model_dump(exclude_none=True)
-        return LineRule(
-            **{name: tuple(one) if isinstance(one, list) else one for name, one in named.items()}
-        )
+        named: dict[str, Any] = {
+            name: tuple(one) if isinstance(one, list) else one
+            for name, one in self.model_dump(exclude_none=True).items()
+        }
+        return LineRule(**named)
 
 
 class NewRule(BaseModel):

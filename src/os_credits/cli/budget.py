@@ -178,7 +178,10 @@ def list_(organisation: OrganisationName, as_json: Json = False) -> None:
 def void(
     organisation: OrganisationName,
     budget: Annotated[
-        int, typer.Argument(metavar="NUMBER", help="Its number (see list).", show_default=False)
+        int,
+        typer.Argument(
+            metavar="NUMBER", help="Its number (see list).", show_default=False, min=1, max=10**18
+        ),
     ],
     reason: Reason,
     as_json: Json = False,

@@ -111,6 +111,7 @@ async def _database(settings: Settings) -> list[Finding]:
                     allow_unsafe=settings.allow_unsafe_database,
                     ahead_seconds_max=settings.acceptance_ahead_seconds,
                     sends_mail=bool(settings.mail_host),
+                    asks_portal=bool(settings.portal_url),
                 )
         finally:
             await pool.close()

@@ -28,6 +28,7 @@ from os_credits.domain.explanation import (
     Event,
     ExplainedCharge,
     ExplainedEntry,
+    ExplainedLot,
     Explanation,
     Reach,
     ShownExclusion,
@@ -48,6 +49,9 @@ def drawn(told: Explanation) -> Iterator[RenderableType]:
         yield _hour_head(told)
     for problem in told.problems:
         yield joined(("  differs  ", "bold red"), (problem, "red"))
+    if told.lot is not None:
+        yield Text()
+        yield _lot(told.lot)
     for charge in told.charges:
         yield Text()
         yield _charge(charge, told)
@@ -223,6 +227,32 @@ def _day(day: DayAccount, definition: MeterDefinition) -> RenderableType:
         f"  {day.day:%Y-%m-%d}: usage of its hours is no longer kept, sums of the day are",
     )
     return Group(heading, grid)
+
+
+def _lot(told: ExplainedLot) -> RenderableType:
+    """Draw what became of a lot: a line for each part of its life."""
+    grant = told.grant
+    end = "without end" if grant.expires_at is None else f"to {since_text(grant.expires_at)}"
+    heading = joined(
+        (f"Grant {grant.id}", "bold"),
+        (f"  {credits_text(grant.amount)} credits", "bold"),
+        f"  valid from {since_text(grant.valid_from)} {end}, priority {grant.priority}",
+    )
+    if told.state is None:
+        waits = "was taken back" if grant.is_void else "waits for its hour"
+        return Group(heading, Padding(Text(waits), (0, 0, 0, 2)))
+    grid = new_grid("", ">", ">", ">")
+    grid.add_row(*(Text(one, FAINT) for one in ("", "used", "paid by it", "left of it")))
+    for span in told.spans:
+        until = "now" if span.end is None else since_text(span.end)
+        micros = span.used_micro, span.paid_micro, span.left_micro
+        grid.add_row(
+            f"{since_text(span.start)} to {until}",
+            *(credits_text(from_micro(micro)) for micro in micros),
+        )
+    burned, expired = told.state.burned_micro, told.state.expired_micro
+    sums = f"{credits_text(from_micro(burned))} burned, {credits_text(from_micro(expired))} expired"
+    return Group(heading, Padding(Group(grid, Text(sums)), (0, 0, 0, 2)))
 
 
 def _other_entries(entries: Sequence[tuple[int, Entry]]) -> RenderableType:

@@ -22,6 +22,8 @@ from os_credits.cli import (
     grant,
     key,
     meter,
+    notice,
+    notice_mail,
     opening,
     organisation,
     owner,
@@ -85,6 +87,8 @@ main.add_typer(key.commands, name="key")
 main.add_typer(meter.commands, name="meter")
 budget.add_to(organisation.commands)
 main.add_typer(organisation.commands, name="organisation")
+notice_mail.add_to(notice.commands)
+main.add_typer(notice.commands, name="notices")
 main.add_typer(price.commands, name="price")
 place.add_to(project.commands)
 closing.add_to(project.commands)

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from os_credits.api.budgets import usable_shape
+from os_credits.api.organisation_shapes import UsableBalance
 from os_credits.api.people import owner_list
 from os_credits.api.read import account_of
 from os_credits.api.shapes import OwnerShape, ProjectAccount, ProjectPage
@@ -21,6 +23,7 @@ from os_credits.cli.output import (
 )
 from os_credits.domain.project import Project, ProjectKey
 from os_credits.errors import NotFound
+from os_credits.flows.budgets import usable
 from os_credits.flows.projects import create_project, resolve_project
 from os_credits.settings import Settings
 from os_credits.store import balances, closings, people, projects
@@ -44,8 +47,9 @@ Domain = Annotated[
 
 
 class ProjectAndOwners(ProjectAccount):
-    """A project with its balance and with everyone who hears of it."""
+    """A project with its balance, what of that is usable, and everyone who hears of it."""
 
+    balance: UsableBalance
     owners: list[OwnerShape]
 
 
@@ -122,10 +126,15 @@ def show(
         async with snapshot(pool) as conn:
             found = await find(conn, project, site, domain)
             balance = (await balances.read_balances(conn, [found.id]))[found.id]
+            can_use = (await usable(conn, {found.id: balance}))[found.id]
             closed = await closings.list_decided(conn, [found.id])
             owners = owner_list(await people.list_people(conn, found.id)).owners
-        account = account_of(found, balance, closed.get(found.id))
-        return ProjectAndOwners(**dict(account), owners=owners), settings.precision
+        told: dict[str, object] = {
+            **dict(account_of(found, balance, closed.get(found.id))),
+            "balance": usable_shape(found, balance, can_use, sees_all=True),
+            "owners": owners,
+        }
+        return ProjectAndOwners.model_validate(told), settings.precision
 
     account, digits = with_database(work)
     if as_json:
@@ -141,6 +150,7 @@ def show(
         ("granted", credits_cell(balance.granted, digits)),
         ("used", credits_cell(balance.used, digits)),
         ("left", credits_cell(balance.current, digits)),
+        ("usable", _usable_cell(balance, digits)),
         ("state", _state(account)),
         ("people", ", ".join(one.email for one in account.owners) or "nobody"),
     )
@@ -150,6 +160,12 @@ def _state(account: ProjectAccount) -> str:
     if account.closed_from is None:
         return account.state.value
     return f"{account.state.value}, from {account.closed_from:%Y-%m-%d %H:%M}Z on"
+
+
+def _usable_cell(balance: UsableBalance, digits: int) -> str:
+    by = balance.limited_by
+    limit = "" if by is None or by.kind == "project" else f", limited by the budget of {by.name}"
+    return f"{credits_cell(balance.usable, digits)}{limit}"
 
 
 @commands.command(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from decimal import Decimal
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Self
 
 import aiohttp
@@ -35,7 +36,9 @@ _OF_ONE_PROJECT = (400, 404, 410, 422)
 class Portal:
     """Asks one portal over connections of its own; an asynchronous context."""
 
-    def __init__(self, base_url: str, key: str, *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+    def __init__(
+        self, base_url: str, key: str, *, timeout_seconds: float = TIMEOUT_SECONDS
+    ) -> None:
         """Take where it is and its key; blank: none is sent."""
         self._url = base_url.rstrip("/") + PATH
         self._headers = {"Accept": "*/*", "Accept-Encoding": "identity"}
@@ -86,7 +89,7 @@ class Portal:
 def _check_status(status: int) -> None:
     if status in _OF_ONE_PROJECT:
         raise PortalSilent(f"does not know the project (status {status})", of_all=False)
-    if status != 200:
+    if status != HTTPStatus.OK:
         raise PortalSilent(f"answered with status {status}", of_all=True)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits, added, from_micro, to_micro
 from os_credits.domain.entry import EntryKind
-from os_credits.domain.period import HOUR, floor_hour, full_hour
+from os_credits.domain.period import EPOCH, HOUR, floor_hour, full_hour
 from os_credits.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -145,8 +145,10 @@ def closing_hour(hour: datetime | None, now: datetime) -> datetime:
     if hour is None:
         return floor_hour(now) + HOUR
     hour = full_hour(hour, where="hour")
-    if hour > now + AHEAD_MAX:
-        raise InvalidInput(f"must be within {AHEAD_MAX.days} days from now", where="hour")
+    if not EPOCH <= hour <= now + AHEAD_MAX:
+        raise InvalidInput(
+            f"must be after {EPOCH:%Y} and within {AHEAD_MAX.days} days from now", where="hour"
+        )
     return hour
 
 

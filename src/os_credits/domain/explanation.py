@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from os_credits.domain.entry import Entry
+    from os_credits.domain.grant import Grant
+    from os_credits.domain.lot import LotSpan, LotState
     from os_credits.domain.meter import MeterDefinition
     from os_credits.domain.price import Price
     from os_credits.domain.project import Project
@@ -281,6 +283,18 @@ class ExplainedEntry:
     idempotency_key: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class ExplainedLot:
+    """The lot behind an entry: its terms, and what became of it, span by span.
+
+    `state` is None while it waits for its hour, or once it was taken back (`grant.is_void`).
+    """
+
+    grant: Grant
+    state: LotState | None
+    spans: tuple[LotSpan, ...] = ()
+
+
 # Where a line stands in an explanation: meter, flavor, series, kind.
 LinePlace = tuple[int, int, int, int]
 
@@ -290,7 +304,8 @@ class Explanation:
     """Everything behind an entry, or behind an hour of a project, read in one snapshot.
 
     `reach` and the two moments say what is still kept. `other_entries` are those of the hour
-    that book no charge. `next_place` is the place of the last line if more lines follow.
+    that book no charge, `lot` is the one that an entry concerns. `next_place` is the place of
+    the last line if more lines follow.
     """
 
     project: Project
@@ -302,6 +317,7 @@ class Explanation:
     usage_dropped_until: datetime | None
     charges: tuple[ExplainedCharge, ...] = ()
     other_entries: tuple[tuple[int, Entry], ...] = ()
+    lot: ExplainedLot | None = None
     exclusions: tuple[ShownExclusion, ...] = ()
     next_place: LinePlace | None = None
 

@@ -22,9 +22,9 @@ class StoredForecast:
     date; None: not within what is looked ahead. `burn_per_day` is in credits.
 
     `facts` are plain JSON: `balance`, with which it was computed; `without`, what leaving out
-    the one and the two dearest resources brings ({"resources": [{"resource", "meter",
-    "flavor"}], "days": "+11", "p50"}; days null: then for good); `coming`, the next grants
-    ({"at", "credits"}).
+    the one, the other and both of the two dearest resources that run brings ({"resources":
+    [{"resource", "meter", "flavor"}], "days": "+11"}; days null: then for good); `coming`, the
+    next grants ({"at", "credits"}).
     """
 
     project_id: int

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.amount import Credits
 
-# Between the parts of a content; no text that people send can hold it.
+# Between the parts of a content; no text may hold it.
 _BETWEEN = "\x1f"
 
 
@@ -48,8 +48,11 @@ class Instruction(Protocol):
 def digest_of(action: str, about: int, content: tuple[str, ...]) -> bytes:
     """SHA-256 over what an idempotency key stands for: action, project (or node), content.
 
-    The migration that made the table has done the same for the grants before it.
+    The migration that made the table has done the same for the grants before it. Raises
+    InvalidInput for a text that would make two contents one.
     """
+    if any(_BETWEEN in part for part in content):
+        raise InvalidInput("must hold no control characters", where="reason")
     return hashlib.sha256(_BETWEEN.join((action, str(about), *content)).encode()).digest()
 
 

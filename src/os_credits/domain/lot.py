@@ -59,6 +59,21 @@ class LotState:
 
 
 @dataclass(frozen=True, slots=True)
+class LotSpan:
+    """A part of a lot's life in which the same lots were valid, in millionths.
+
+    `used` is what the account used in it, `paid` what of that (and of older debt, at the start)
+    this lot paid, `left` what was left of it at the end. `end` None: still going on.
+    """
+
+    start: datetime
+    end: datetime | None
+    used_micro: int
+    paid_micro: int
+    left_micro: int
+
+
+@dataclass(frozen=True, slots=True)
 class Burned:
     """All lots of an account at one moment, and the debt that none of them has paid."""
 

@@ -61,7 +61,7 @@ class PlaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A revision of an organisation's place as it is stored; `parent` is the name of `parent_id`."""
+    """A revision of an organisation's place as it is stored, with its parent's name."""
 
     id: int
     parent_id: int | None

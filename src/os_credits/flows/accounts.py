@@ -19,7 +19,7 @@ from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.append import append
 from os_credits.flows.burn import read_burned, settle_expiries
 from os_credits.flows.closing import refuse_closed
-from os_credits.flows.lots import give_months, start_lot
+from os_credits.flows.lots import begin, give_months, start_lot
 from os_credits.flows.notice import rearm, tell_before_lift
 from os_credits.ledger.posting import (
     draft_of_adjustment,
@@ -100,7 +100,8 @@ async def _carry_out(
     for project_id in _receivers(instruction):
         await refuse_closed(conn, project_id)
     now = await batches.read_now(conn)
-    # What has ended a moment ago is gone, even if the clock's own step comes later.
+    # What has begun or ended a moment ago has, even if the clock's own step comes later.
+    await begin(conn, now, watch, project_ids)
     await settle_expiries(conn, project_ids, now)
     before = await tell_before_lift(conn, project_ids, watch)
     effect = await _do(instruction, conn, now)
@@ -267,7 +268,8 @@ async def _end(request: AllowanceEnd, conn: Connection, now: datetime) -> Effect
         raise Conflict(f"months before {until} are given already: end it from there on")
     if allowance.end_month is not None and allowance.end_month <= request.end_month:
         raise Conflict(f"it ends with {allowance.end_month:%Y-%m} already")
-    await allowances.end_allowance(conn, request)
+    if not await allowances.end_allowance(conn, request):
+        raise Conflict(f"allowance {allowance.id} was ended once already")
     return Effect(allowance_id=allowance.id)
 
 

@@ -67,7 +67,7 @@ async def give_budget(pool: Pool, request: BudgetRequest) -> tuple[Budget, bool]
             found, known = await budgets.find_by_key(conn, request.idempotency_key)
             if known != digest:
                 raise Conflict(
-                    f"idempotency key {request.idempotency_key!r} stands for another budget"
+                    f"idempotency key {request.idempotency_key!r} was used for something else"
                 )
         budget = await _find(conn, request.organisation_id, found)
     return budget, made is not None

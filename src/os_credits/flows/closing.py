@@ -248,5 +248,5 @@ async def _write(
         ],
     )
     await mails.insert_mails(
-        conn, notice_id=notice_id, due_at=statement.as_of, addressing=addressing
+        conn, notice_ids=[notice_id], due_at=statement.as_of, addressing=addressing
     )

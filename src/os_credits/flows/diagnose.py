@@ -9,15 +9,16 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from os_credits.domain.meter import MeterKind
 from os_credits.domain.mail import MailState
+from os_credits.domain.meter import MeterKind
 from os_credits.flows.start import TWO_ROLES, why_unguarded
-from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, server, usage
+from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, portal, server, usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from os_credits.domain.meter import MeterDefinition
+    from os_credits.domain.portal import PortalHealth
     from os_credits.store.diagnosis import SharedSeries
     from os_credits.store.ledger_guard import LedgerGuard
     from os_credits.store.pool import Connection
@@ -54,12 +55,17 @@ class Finding:
 
 
 async def diagnose(
-    conn: Connection, *, allow_unsafe: bool, ahead_seconds_max: float, sends_mail: bool
+    conn: Connection,
+    *,
+    allow_unsafe: bool,
+    ahead_seconds_max: float,
+    sends_mail: bool,
+    asks_portal: bool,
 ) -> list[Finding]:
     """Check the server, the schema and, if that is there, what the tables tell.
 
-    `allow_unsafe` and `ahead_seconds_max` are the service's settings, `sends_mail` says whether
-    it has a mail server.
+    `allow_unsafe` and `ahead_seconds_max` are the service's settings, `sends_mail` and
+    `asks_portal` say whether it has a mail server and a portal.
     """
     durability = await server.read_durability(conn)
     schema = judge_schema(await server.read_revision(conn))
@@ -81,6 +87,7 @@ async def diagnose(
         judge_unpriced(await usage.list_unpriced(conn)),
         judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
         judge_mails(await mails.count_mails(conn), sends_mail=sends_mail),
+        judge_portal(await portal.read_health(conn), asks_portal=asks_portal),
     ]
 
 
@@ -253,3 +260,17 @@ def judge_mails(counts: Mapping[MailState, int], *, sends_mail: bool) -> Finding
         advice = "OS_CREDITS_MAIL_HOST is blank: name a mail server, or nobody hears of them"
         return Finding("mails", State.WARNING, found, advice)
     return Finding("mails", State.OK, found)
+
+
+def judge_portal(health: PortalHealth, *, asks_portal: bool) -> Finding:
+    """Judge whether the portal says what projects are granted."""
+    if not asks_portal:
+        return Finding("portal", State.OK, "none is asked")
+    found = f"it has answered for {health.answered_count} projects"
+    if health.last_answer_at is not None:
+        found += f", lastly at {health.last_answer_at:%Y-%m-%d %H:%M} UTC"
+    if health.failing_count:
+        advice = "see the OS_CREDITS_PORTAL_ settings; what was granted stays as it is"
+        found += f"; {health.failing_count} have no answer now, such as {health.example}"
+        return Finding("portal", State.WARNING, found, advice)
+    return Finding("portal", State.OK, found)

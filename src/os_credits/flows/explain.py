@@ -24,6 +24,7 @@ from os_credits.domain.period import EPOCH, floor_day, floor_hour, to_ms
 from os_credits.domain.price import PriceList
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.explain_lines import DIFFERS, explain_lines
+from os_credits.flows.explain_lot import explain_lot
 from os_credits.flows.explain_samples import Ground
 from os_credits.flows.memory import read_pricing
 from os_credits.rating.formula import quantity_text
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from os_credits.domain.entry import Entry
-    from os_credits.domain.explanation import Event, LinePlace, UsageLine
+    from os_credits.domain.explanation import Event, ExplainedLot, LinePlace, UsageLine
     from os_credits.domain.price import Price
     from os_credits.domain.pricing import Pricing
     from os_credits.domain.project import Project
@@ -179,7 +180,14 @@ class _Reading:
             if books_charge
             else (),
             next_place=place,
+            lot=None if entry is None else await self._lot(entry),
         )
+
+    async def _lot(self, entry: ExplainedEntry) -> ExplainedLot | None:
+        grant_id = entry.entry.draft.grant_id
+        if grant_id is None:
+            return None
+        return await explain_lot(self.conn, self.project.id, grant_id)
 
     async def _charges(
         self, reach: Reach, of_hour: Sequence[tuple[int, Entry]]

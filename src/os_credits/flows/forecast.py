@@ -23,7 +23,9 @@ from os_credits.domain.period import floor_hour
 from os_credits.flows.burn import read_burned
 from os_credits.forecast.credit import Credit
 from os_credits.forecast.history import CREDITS_PER_HOUR_MAX, DAY_HOURS, HISTORY_DAYS_MAX, History
-from os_credits.forecast.run_out import HORIZON_DAYS, forecast
+from os_credits.forecast.paths import HORIZON_DAYS
+from os_credits.forecast.run_out import forecast
+from os_credits.forecast.without import without
 from os_credits.store import allowances, closings, forecast_inputs, forecasts
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import Pool, snapshot, transaction
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from os_credits.domain.allowance import Allowance
     from os_credits.domain.balance import Balance
     from os_credits.domain.lot import Burned
-    from os_credits.forecast.run_out import Forecast
     from os_credits.store.forecast_inputs import CostlyResource, HourlyCredits
     from os_credits.store.pool import Connection
 
@@ -50,10 +51,10 @@ CHANGED_AFTER = timedelta(hours=1)
 RENEWED_AFTER = timedelta(hours=6)
 # An hour counts as past once its samples have had the time to come.
 SETTLING = timedelta(minutes=15)
-# Leaving out: the one, then the two that cost most in a week, if they still ran lately.
-TOP_RESOURCES = 2
-TOP_LENGTH = timedelta(days=7)
-STILL_USED = timedelta(days=3)
+# Of the resources that ran in the last hours, those that cost most in a day: two are left out.
+RESOURCES_MAX = 4
+COSTLY_LENGTH = timedelta(days=1)
+RUNNING_LENGTH = timedelta(hours=3)
 # How many grants to come a forecast tells of, the next ones.
 COMING_MAX = 30
 # State of a forecast that could not be worked out; the log says why.
@@ -135,10 +136,10 @@ async def _read(conn: Connection, project_ids: Sequence[int]) -> list[_Question]
     tops = await forecast_inputs.list_costly_resources(
         conn,
         project_ids,
-        start=end - TOP_LENGTH,
+        start=end - COSTLY_LENGTH,
         end=end,
-        used_since=end - STILL_USED,
-        count=TOP_RESOURCES,
+        used_since=end - RUNNING_LENGTH,
+        count=RESOURCES_MAX,
     )
     of_tops = await forecast_inputs.sum_hourly_of_resources(conn, tops, start=start, end=end)
     return [
@@ -200,10 +201,10 @@ def _answer(question: _Question) -> StoredForecast:
     """Work out one forecast; what goes wrong is told, and stops no other."""
     try:
         found = forecast(question.history, question.credit, question.balance.as_of)
-        without = list(_withouts(question, found))
+        told = _without(question)
     except Exception:
         log.exception("failed", action="forecast", project_id=question.balance.project_id)
-        found, without = None, []
+        found, told = None, []
     return StoredForecast(
         project_id=question.balance.project_id,
         computed_at=question.balance.as_of,
@@ -215,30 +216,26 @@ def _answer(question: _Question) -> StoredForecast:
         burn_per_day=credits_of(f"{0 if found is None else found.burn_per_day:.6f}"),
         facts={
             "balance": str(question.balance.current),
-            "without": without,
+            "without": told,
             "coming": _coming(question),
         },
     )
 
 
-def _withouts(question: _Question, found: Forecast) -> Iterator[dict[str, Any]]:
+def _without(question: _Question) -> list[dict[str, Any]]:
     """Say what leaving out resources brings: `days` is None where credits then last for good."""
-    if found.p50 is None:
-        return
-    history = question.history
-    for count in range(1, len(question.parts) + 1):
-        parts = question.parts[:count]
-        rest = np.maximum(history.hourly - sum(row for _, row in parts), 0)
-        freed = forecast(History(history.end, rest), question.credit, question.balance.as_of)
-        gain = None if freed.p50 is None else round((freed.p50 - found.p50) / DAY)
-        yield {
-            "resources": [
-                {"resource": one.resource, "meter": one.meter, "flavor": one.flavor}
-                for one, _ in parts
-            ],
-            "days": None if gain is None else f"{gain:+d}",
-            "p50": None if freed.p50 is None else freed.p50.isoformat(),
-        }
+    known = {one.resource: one for one, _ in question.parts}
+    rows = {one.resource: row for one, row in question.parts}
+    told = []
+    for saving in without(question.history, question.credit, question.balance.as_of, rows):
+        days = None if saving.days is None else round(saving.days)
+        if days != 0:
+            resources = [
+                {"resource": name, "meter": known[name].meter, "flavor": known[name].flavor}
+                for name in saving.names
+            ]
+            told.append({"resources": resources, "days": None if days is None else f"{days:+d}"})
+    return told
 
 
 def _coming(question: _Question) -> list[dict[str, str]]:

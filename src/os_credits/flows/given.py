@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits, from_micro
+from os_credits.domain.grant import Grant, GrantState
 from os_credits.flows.burn import read_burned
 from os_credits.store import grants
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from os_credits.domain.grant import Grant
     from os_credits.domain.lot import LotState
     from os_credits.store.pool import Connection
 
@@ -21,30 +20,23 @@ if TYPE_CHECKING:
 LOTS_MAX = 10_000
 
 
-class LotStatus(StrEnum):
-    """How a lot stands at a moment."""
-
-    COMING = "coming"
-    """Valid later."""
-    VALID = "valid"
-    """Something of it is left."""
-    USED = "used"
-    """All of it is used."""
-    EXPIRED = "expired"
-    """Its time is over."""
-    VOID = "void"
-    """Taken back, unused."""
-
-
 @dataclass(frozen=True, slots=True)
 class GivenLot:
-    """A grant with what became of it, in credits: burned + expired + left is its amount."""
+    """A grant with what became of it, in credits: burned + expired + left is its amount.
+
+    Of one that was taken back nothing is left.
+    """
 
     grant: Grant
-    status: LotStatus
+    state: GrantState
     burned: Credits
     expired: Credits
     left: Credits
+
+    @property
+    def is_over(self) -> bool:
+        """Tell whether nothing of it is left, and nothing of it is to come."""
+        return self.state is not GrantState.SCHEDULED and not self.left
 
 
 async def read_given(conn: Connection, project_id: int, now: datetime) -> list[GivenLot]:
@@ -57,31 +49,27 @@ async def read_given(conn: Connection, project_id: int, now: datetime) -> list[G
     burned = (await read_burned(conn, [project_id], now)).get(project_id)
     states = {state.lot.id: state for state in burned.states} if burned else {}
     order = {lot_id: place for place, lot_id in enumerate(states)}
-    given = [_given(one, states.get(one.id)) for one in found]
-    valid = [one for one in given if one.status is LotStatus.VALID]
-    coming = [one for one in given if one.status is LotStatus.COMING]
-    over = [one for one in given if one.status not in {LotStatus.VALID, LotStatus.COMING}]
+    given = [_given(one, states.get(one.id), one.state_at(now)) for one in found]
+    over = [one for one in given if one.is_over]
+    coming = [one for one in given if one.state is GrantState.SCHEDULED]
+    valid = [one for one in given if one.left and one.state is not GrantState.SCHEDULED]
     return [
-        *sorted(valid, key=lambda one: order[one.grant.id]),
+        *sorted(valid, key=lambda one: order.get(one.grant.id, len(order))),
         *sorted(coming, key=lambda one: (one.grant.valid_from, one.grant.id)),
         *sorted(over, key=lambda one: (one.grant.valid_from, one.grant.id), reverse=True),
     ]
 
 
-def _given(grant: Grant, state: LotState | None) -> GivenLot:
-    nothing = from_micro(0)
-    if grant.is_void:
-        return GivenLot(grant, LotStatus.VOID, nothing, nothing, nothing)
-    if state is None:
-        return GivenLot(grant, LotStatus.COMING, nothing, nothing, grant.amount)
-    if state.left_micro:
-        status = LotStatus.VALID
-    else:
-        status = LotStatus.EXPIRED if state.expired_micro else LotStatus.USED
+def _given(grant: Grant, fate: LotState | None, state: GrantState) -> GivenLot:
+    """Tell what became of a grant; one without a fate waits for its hour, or was taken back."""
+    if fate is None:
+        nothing = from_micro(0)
+        left = nothing if state is GrantState.VOID else grant.amount
+        return GivenLot(grant, state, nothing, nothing, left)
     return GivenLot(
         grant,
-        status,
-        from_micro(state.burned_micro),
-        from_micro(state.expired_micro),
-        from_micro(state.left_micro),
+        state,
+        from_micro(fate.burned_micro),
+        from_micro(fate.expired_micro),
+        from_micro(fate.left_micro),
     )

@@ -13,6 +13,7 @@ from os_credits.ledger.posting import draft_of_lot
 from os_credits.store import allowances, batches, grants
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from os_credits.domain.allowance import Allowance
@@ -34,26 +35,33 @@ async def pass_time(rater: Rater, watch: Watch) -> int:
         if not await rater.rate_all(conn):
             return 0
         now = await batches.read_now(conn)
-        given_count = 0
-        for allowance, is_closed in await allowances.list_due(conn, now=now, limit=STARTS_MAX):
-            given_count += await give_months(conn, allowance, now, is_paused=is_closed)
-        started_count = await _start_due(conn, now, watch)
-        return given_count + started_count + await settle_due(conn, now)
+        begun_count, is_done = await begin(conn, now, watch)
+        # A month that ends before the next one has begun would look like a project without any.
+        return begun_count + (await settle_due(conn, now) if is_done else 0)
 
 
-async def _start_due(conn: Connection, now: datetime, watch: Watch) -> int:
-    """Append the entries of lots that have become valid; lines that they lift arm again."""
-    due = await grants.take_pending(conn, now=now, limit=STARTS_MAX)
+async def begin(
+    conn: Connection, now: datetime, watch: Watch, project_ids: Sequence[int] | None = None
+) -> tuple[int, bool]:
+    """Start the lots that have become valid, those of allowances too; of all projects by default.
+
+    Gives how many there were, and whether none is left. Lines that they lift arm again.
+    """
+    given_count = 0
+    owed = await allowances.list_due(conn, project_ids, now=now, limit=STARTS_MAX)
+    for allowance, is_closed in owed:
+        given_count += await give_months(conn, allowance, now, is_paused=is_closed)
+    due = await grants.take_pending(conn, project_ids, now=now, limit=STARTS_MAX)
     if due:
         lots = await grants.find_grants(conn, due)
-        project_ids = sorted({lot.project_id for lot in lots})
-        before = await tell_before_lift(conn, project_ids, watch)
         lots.sort(key=lambda lot: (lot.project_id, lot.id))
+        lifted = sorted({lot.project_id for lot in lots})
+        before = await tell_before_lift(conn, lifted, watch)
         await append(conn, [draft_of_lot(lot) for lot in lots])
         # What they pay for by now may have been held against lots that ended since.
-        await settle_expiries(conn, project_ids, now)
+        await settle_expiries(conn, lifted, now)
         await rearm(conn, before, watch)
-    return len(due)
+    return given_count + len(due), max(len(owed), len(due)) < STARTS_MAX
 
 
 async def give_months(

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from os_credits.domain.mail import Addressing
 from os_credits.domain.notice import NoticeKind
-from os_credits.domain.threshold import Lines
+from os_credits.domain.threshold import LineKind, Lines
 from os_credits.flows.threshold_rules import read_lines
-from os_credits.notify.thresholds import facts_of, settled, step, usable_forecast
+from os_credits.notify.thresholds import facts_of, settled, step, young_forecast
 from os_credits.store import closings, mails, notices, top_resources
 from os_credits.store.balances import read_balances
 from os_credits.store.forecasts import read_forecasts
@@ -55,7 +55,6 @@ class _Seen:
     """An account and its lines in one look; `facts` is None where there is nothing to see."""
 
     balance: Balance
-    forecast: StoredForecast | None
     lines: Lines
     told: Mapping[Line, Told]
     facts: Facts | None
@@ -150,16 +149,22 @@ async def _look(
     """Read accounts and their lines; balance and what it is held against in one statement."""
     told = await notices.read_told(conn, project_ids)
     lines = await read_lines(conn, project_ids, watch.lines)
-    forecasts = await read_forecasts(conn, project_ids)
+    estimated = [one for one in project_ids if _needs_forecast(lines[one], told[one])]
+    forecasts = await read_forecasts(conn, estimated) if estimated else {}
     balances = await read_balances(conn, project_ids)
     seen = []
     for project_id in project_ids:
         balance = balances[project_id]
         moment = now or balance.as_of
-        forecast = usable_forecast(forecasts.get(project_id), moment)
-        facts = facts_of(balance, forecast, moment)
-        seen.append(_Seen(balance, forecast, lines[project_id], told[project_id], facts, moment))
+        facts = facts_of(balance, young_forecast(forecasts.get(project_id), moment), moment)
+        seen.append(_Seen(balance, lines[project_id], told[project_id], facts, moment))
     return seen
+
+
+def _needs_forecast(lines: Lines, told: Mapping[Line, Told]) -> bool:
+    if lines.days or lines.burn_per_day:
+        return True
+    return any(line.kind in (LineKind.DAYS, LineKind.BURN) for line in told)
 
 
 async def _tell(
@@ -185,24 +190,27 @@ async def _tell(
 async def _write(
     conn: Connection, drafts: Sequence[tuple[_Seen, NoticeDraft]], addressing: Addressing
 ) -> None:
+    project_ids = [one.balance.project_id for one, _ in drafts]
+    now = drafts[0][0].now
     burned = await top_resources.list_top_resources(
-        conn,
-        [one.balance.project_id for one, _ in drafts],
-        start=drafts[0][0].now - BURNED_LENGTH,
-        end=drafts[0][0].now,
-        count=BURNED_COUNT,
+        conn, project_ids, start=now - BURNED_LENGTH, end=now, count=BURNED_COUNT
     )
-    written = [
-        _new_notice(one, draft, burned.get(one.balance.project_id, [])) for one, draft in drafts
-    ]
+    forecasts = await read_forecasts(conn, project_ids)
+    written = []
+    for one, draft in drafts:
+        number = one.balance.project_id
+        forecast = young_forecast(forecasts.get(number), now)
+        written.append(_new_notice(one, draft, burned.get(number, []), forecast))
     notice_ids = await notices.insert_notices(conn, written)
-    for notice_id, notice in zip(notice_ids, written, strict=True):
-        await mails.insert_mails(
-            conn, notice_id=notice_id, due_at=notice.created_at, addressing=addressing
-        )
+    await mails.insert_mails(conn, notice_ids=notice_ids, due_at=now, addressing=addressing)
 
 
-def _new_notice(seen: _Seen, draft: NoticeDraft, burned: Sequence[TopResource]) -> NewNotice:
+def _new_notice(
+    seen: _Seen,
+    draft: NoticeDraft,
+    burned: Sequence[TopResource],
+    forecast: StoredForecast | None,
+) -> NewNotice:
     return NewNotice(
         project_id=seen.balance.project_id,
         kind=NoticeKind(draft.line.kind.value),
@@ -222,7 +230,7 @@ def _new_notice(seen: _Seen, draft: NoticeDraft, burned: Sequence[TopResource]) 
                 }
                 for one in burned
             ],
-            "forecast": None if seen.forecast is None else _forecast_facts(seen.forecast),
+            "forecast": None if forecast is None else _forecast_facts(forecast),
             "also": [{"kind": line.kind.value, "line": f"{line.value:f}"} for line in draft.also],
         },
     )

@@ -110,7 +110,7 @@ def read_csv(content: bytes) -> list[Row]:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise InvalidInput("is not written in UTF-8", where=f"line {line}") from None
-    head = text.partition("\n")[0]
+    head = text.lstrip().partition("\n")[0]
     delimiter = ";" if head.count(";") > head.count(",") else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     names: list[str] = []

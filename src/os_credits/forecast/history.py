@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from os_credits.domain.period import floor_hour
 from os_credits.errors import InvalidInput
@@ -13,7 +14,8 @@ from os_credits.errors import InvalidInput
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from numpy.typing import NDArray
+Floats = NDArray[np.float64]
+Whole = NDArray[np.int64]
 
 DAY_HOURS = 24
 WEEK_HOURS = 7 * DAY_HOURS
@@ -32,7 +34,7 @@ class History:
     """
 
     end: datetime
-    hourly: NDArray[np.float64]
+    hourly: Floats
 
     def __post_init__(self) -> None:
         """Refuse what no forecast can be made of."""
@@ -50,7 +52,7 @@ class History:
         used = np.flatnonzero(self.hourly)
         return int(self.hourly.size - used[0]) if used.size else 0
 
-    def recent(self) -> NDArray[np.float64]:
+    def recent(self) -> Floats:
         """Give the hours that a forecast looks at: whole days back from `end`, oldest first."""
         days = min(self.known_hours // DAY_HOURS, HISTORY_DAYS_MAX)
         return self.hourly[self.hourly.size - days * DAY_HOURS :]

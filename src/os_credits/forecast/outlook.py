@@ -1,220 +1,169 @@
-"""Which level of usage lasts: ways to go on from now, judged by how well they would have done.
+"""How far each way is to be believed, by what it would have told in the project's own past.
 
-A way takes the level of some days, what runs now beside that level (and for how long it is
-believed to go on), and perhaps the trend. Each is tried at every day of the project's own past;
-the better it told the days that followed, the more paths follow it.
+Every way is tried from every day of the past. The better it told what followed, the more paths
+go on by it; and the errors that it made then are the errors that it may make now.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import product
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
-from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS
+from os_credits.forecast.history import DAY_HOURS, Floats
+from os_credits.forecast.ways import WAYS, Past, Stance
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-LEVEL_DAYS = (7, 28, 90)
-NOW_HOURS = (3, 24, 72)
-# Days after which half of what runs now beside the level has gone; the last one: it stays.
-HALF_LIVES = (3.0, 14.0, 1e9)
-TREND_DAYS = (7, 14)
-TREND_DAMPING = 0.97
-HORIZONS = np.array([1, 2, 4, 7, 14, 28, 45])
-# An error of the past counts half after these days.
+# Days for which a way is tried.
+HORIZONS = (1, 2, 4, 7, 14, 28, 45)
+# Nothing is told from the first days of a history.
+_FIRST_DAY = 2
+# What is small beside this share of the project's mean is no error.
+_FLOOR_SHARE = 0.02
+# An error of the past counts half after so many days.
 _FORGET_DAYS = 30.0
-NEAR = 1.0
-TA = 0.004
-TB = 0.06
-
-
-@dataclass(frozen=True, slots=True)
-class Way:
-    """One way to go on: 0 hours of now: the level alone; 0 days of trend: no trend."""
-
-    level_days: int
-    now_hours: int = 0
-    half_life: float = 1e9
-    trend_days: int = 0
-
-    @property
-    def trust(self) -> float:
-        """Give how much it is believed before anything was seen; what runs now counts most."""
-        return 1.0 if self.now_hours else 0.5
-
-
-WAYS = (
-    *(Way(days) for days in LEVEL_DAYS),
-    *(Way(*each) for each in product(LEVEL_DAYS, NOW_HOURS, HALF_LIVES)),
-    *(Way(days, trend_days=days) for days in TREND_DAYS),
-    *(Way(days, 24, 14.0, days) for days in TREND_DAYS),
-)
-_LEVEL = np.array([way.level_days for way in WAYS])
-_NOW = np.array([way.now_hours for way in WAYS])
-_HALF_LIFE = np.array([way.half_life for way in WAYS])
-_TREND = np.array([way.trend_days for way in WAYS])
+# Ways whose error is this much above the least one (all of it and its share) count a third.
+_TOLERANCE, _TOLERANCE_SHARE = 0.004, 0.1
 _TRUST = np.array([way.trust for way in WAYS])
+# Hours whose usage is news if it is so many times of what is usual beside the level.
+_NEWS_HOURS = 3
+_SURPRISE_MIN, _SURPRISE_MAX = 3.0, 8.0
+_IS_NEWS = np.array([way.now_hours == _NEWS_HOURS for way in WAYS])
+# The spread (of a logarithm, after four days) of projects in general counts as so many trials.
+_SPREAD_OF_ALL, _SPREAD_TRIALS = 0.25, 3.0
+_SPREAD_DAYS = 4
+_SPREAD_HORIZONS = (4, 7)
+_SPREAD_GROWTH = 0.3
+_LARGEST_ERROR = 3.0
+
+
+class _Trial(NamedTuple):
+    """What became of all ways (rows) tried for one horizon from the days of the past."""
+
+    horizon: int
+    # Logarithms of what was used against what was told.
+    errors: Floats
+    # Errors as shares of both, 0 to 1.
+    misses: Floats
+    # By how long ago it was.
+    weight: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outlook:
-    """How a project may go on, in credits per mean hour; one element for each of `WAYS`.
+    """How a project may go on; rows of `stance` and `errors` are `WAYS`.
 
-    `spread` is the growth of the error of the logarithm of the level, per root of a day.
+    `errors` are logarithms for past days and for the first of `HORIZONS`; `likeness` weighs the
+    days by how like they are to now. `spread` is what is to be expected beyond them: the
+    standard deviation of the logarithm of what is used in four days. `floor` is a day's usage
+    that is too small to matter.
     """
 
-    weight: NDArray[np.float64]
-    level: NDArray[np.float64]
-    beside: NDArray[np.float64]
-    slope: NDArray[np.float64]
+    stance: Stance
+    weight: Floats
+    errors: Floats
+    likeness: Floats
     spread: float
     floor: float
-    past_weight: NDArray[np.float64]
-    errors: NDArray[np.float64]
-    own: float # ways, origins, horizons
-
-    def hourly_means(self, days: int, rhythm: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Give the mean hour of each coming day by each way, by the mean rhythm of those days."""
-        day = np.arange(1, days + 1)
-        fading = np.exp2(-(day - 0.5) / _HALF_LIFE[:, None])
-        grown = np.cumsum(TREND_DAMPING**day)
-        level = self.level[:, None] + self.slope[:, None] * grown
-        return np.asarray(np.maximum(level * rhythm + self.beside[:, None] * fading, 0))
 
 
-class _Past:
-    """Sums of the hours, and of their rhythm, up to each hour."""
+def outlook(hourly: Floats, rhythm: Floats, likely_days: float) -> Outlook:
+    """Judge all ways by the past; `rhythm` is that of each hour of `hourly`, some of it used.
 
-    def __init__(self, hourly: NDArray[np.float64], rhythm: NDArray[np.float64]) -> None:
-        self.used = np.concatenate(([0.0], np.cumsum(hourly)))
-        self.rhythm = np.concatenate(([0.0], np.cumsum(rhythm)))
-
-    def level(self, start: NDArray[np.int64], end: NDArray[np.int64]) -> NDArray[np.float64]:
-        """Give the mean hour of the time between, freed of the rhythm."""
-        start, end = np.maximum(start, 0), np.maximum(end, 0)
-        weight = np.maximum(self.rhythm[end] - self.rhythm[start], 1.0)
-        return np.asarray((self.used[end] - self.used[start]) / weight)
-
-    def states(self, at: NDArray[np.int64]) -> tuple[NDArray[np.float64], ...]:
-        """Give level, what runs beside it, and slope a day: a row for each way, a column for `at`."""
-        at = at[None, :]
-        days = np.unique(np.concatenate((_LEVEL, _TREND)))
-        levels = {int(each): self.level(at - each * DAY_HOURS, at) for each in days if each}
-        level = np.concatenate([levels[way.level_days] for way in WAYS])
-        before = np.concatenate(
-            [
-                self.level(at - 2 * way.trend_days * DAY_HOURS, at - way.trend_days * DAY_HOURS)
-                if way.trend_days
-                else levels[way.level_days]
-                for way in WAYS
-            ]
-        )
-        trend = np.maximum(_TREND, 1)[:, None]
-        known = at >= 2 * trend * DAY_HOURS
-        slope = np.where(known & (_TREND > 0)[:, None], (level - before) / trend, 0.0)
-        # The level of a trend's days stands for their middle: bring it up to now.
-        level = np.maximum(level + slope * trend / 2, 0)
-        now = _NOW[:, None]
-        start = np.maximum(at - now, 0)
-        used = self.used[at] - self.used[start]
-        expected = level * (self.rhythm[at] - self.rhythm[start])
-        beside = np.where(now > 0, (used - expected) / np.maximum(now, 1), 0.0)
-        return level, beside, slope
-
-
-def outlook(hourly: NDArray[np.float64], rhythm: NDArray[np.float64], likely_days: float) -> Outlook:
-    """Judge all ways by the past; `rhythm` is that of each hour of `hourly`.
-
-    Errors count most for horizons near `likely_days`, by which the credits may be gone.
+    Errors count most for horizons near `likely_days`, in which the credits may be gone.
     """
-    past = _Past(hourly, rhythm)
-    level, beside, slope = past.states(np.array([hourly.size]))
-    score, errors = _judge(past, hourly.size // DAY_HOURS, likely_days)
-    weight = _TRUST * np.exp(-(score - score.min()) / (TA + TB * score.min()))
-    weight /= weight.sum()
-    scale = past.used[-1] / max(past.used.size - 1, 1)
-    days = hourly.size // DAY_HOURS
-    origins = np.arange(2, days)
-    w, e = _analogs(past, days, origins, errors)
-    return Outlook(weight, level[:, 0], beside[:, 0], slope[:, 0], _spread(weight, errors), FLOOR * scale * DAY_HOURS, w, e, min(OWNMAX, days / (days + 2 * OWN)))
+    past = Past(hourly, rhythm)
+    floor = _FLOOR_SHARE * past.mean * DAY_HOURS
+    before = past.stance(np.arange(_FIRST_DAY, past.days) * DAY_HOURS)
+    stance = past.stance(np.array([hourly.size]))
+    trials = _trials(past, before, floor)
+    weight = _weights(trials, likely_days)
+    if hourly[-_NEWS_HOURS:].any():
+        # If nothing runs at all, what is measured may only be late: that is no news.
+        weight = weight * _news(before, stance, past.mean)
+        weight = weight / weight.sum()
+    return Outlook(
+        stance=stance,
+        weight=weight,
+        errors=_replayed(trials),
+        likeness=_likeness(past, trials[_kept(trials)].weight.size),
+        spread=_spread(trials, weight),
+        floor=floor,
+    )
 
 
-FLOOR = 0.02
-SIMILAR = 1.0
-EFORGET = 60.0
-
-def _analogs(past, days, origins, errors):
-    if not errors or origins.size == 0:
-        return np.ones(1), np.zeros((len(WAYS), 1, 1))
-    cols = []
-    last = np.zeros((len(WAYS), origins.size))
-    for h, logs, recent in errors:
-        last = last.copy()
-        last[:, : logs.shape[1]] = logs
-        cols.append(last)
-    e = np.stack(cols, axis=2)
-    # origins with fewer than a few days known are of no use
-    need = errors[min(2, len(errors) - 1)][1].shape[1]
-    at = np.concatenate((origins[:need], [days])) * DAY_HOURS
-    scale = past.used[-1] / past.used.size
-    r = np.log((past.level(at - 24, at) + 0.05 * scale) / (past.level(at - 28 * 24, at) + 0.05 * scale))
-    w = np.exp(-((r[:-1] - r[-1]) / SIMILAR) ** 2 / 2) + 1e-3
-    w *= np.exp2(-(days - origins[:need]) / EFORGET)
-    return w / w.sum(), e[:, :need]
-
-
-def _judge(past: _Past, days: int, likely_days: float):
-    origins = np.arange(2, days)
-    if origins.size == 0:
-        return np.zeros(len(WAYS)), []
-    level, beside, slope = past.states(origins * DAY_HOURS)
-    scale = past.used[-1] / max(past.used.size - 1, 1)
-    total = np.zeros(len(WAYS))
-    weights = np.zeros(1)
-    errors = []
+def _trials(past: Past, stance: Stance, floor: float) -> list[_Trial]:
+    days = np.arange(_FIRST_DAY, past.days)
+    trials = []
     for horizon in HORIZONS:
-        count = np.count_nonzero(origins + horizon <= days)
+        count = int(np.count_nonzero(days + horizon <= past.days))
         if not count:
             break
-        at = origins[:count] * DAY_HOURS
-        then = at + horizon * DAY_HOURS
-        real = past.used[then] - past.used[at]
-        day = np.arange(1, horizon + 1)
-        fading = np.exp2(-(day - 0.5) / _HALF_LIFE[:, None]).sum(axis=1)[:, None]
-        grown = np.cumsum(TREND_DAMPING**day).mean()
-        told = (level[:, :count] + slope[:, :count] * grown) * (
-            past.rhythm[then] - past.rhythm[at]
-        ) + beside[:, :count] * DAY_HOURS * fading
-        told = np.maximum(told, 0)
-        floor = FLOOR * scale * horizon * DAY_HOURS
-        error = np.abs(told - real) / (told + real + floor)
-        recent = np.exp2(-(days - horizon - origins[:count]) / _FORGET_DAYS)
-        near = 1 / (1 + NEAR * np.log2(horizon / likely_days) ** 2)
-        total += near * (error * recent).sum(axis=1)
-        weights += near * recent.sum()
-        logs = np.log((real + floor) / (told + floor))
-        errors.append((int(horizon), logs, recent))
-    return total / weights, errors
+        start, end = days[:count] * DAY_HOURS, (days[:count] + horizon) * DAY_HOURS
+        told = stance.first(count).used(horizon, past.rhythm(start, end)) + floor * horizon
+        real = past.used(start, end) + floor * horizon
+        misses = np.abs(told - real) / (told + real)
+        recent = np.exp2((days[:count] + horizon - past.days) / _FORGET_DAYS)
+        trials.append(_Trial(horizon, np.log(real / told), misses, recent))
+    return trials
 
 
-SPREAD0 = 0.06
-PRIOR = 6.0
-OWN = 14.0
-OWNMAX = 0.6
+def _weights(trials: list[_Trial], likely_days: float) -> Floats:
+    """Weigh the ways by their misses."""
+    near = [1 / (1 + np.log2(trial.horizon / likely_days) ** 2) for trial in trials]
+    total = sum(
+        each * (t.misses * t.weight).sum(axis=1) for each, t in zip(near, trials, strict=True)
+    )
+    count = sum(each * t.weight.sum() for each, t in zip(near, trials, strict=True))
+    score = np.asarray(total / count)
+    tolerance = _TOLERANCE + _TOLERANCE_SHARE * score.min()
+    weight = _TRUST * np.exp((score.min() - score) / tolerance)
+    return np.asarray(weight / weight.sum())
 
 
-def _spread(weight, errors) -> float:
-    """Standard deviation of the log error at a horizon of four days."""
-    total, count = PRIOR * SPREAD0**2, PRIOR
-    for horizon, logs, recent in errors:
-        if horizon > 7 or (horizon < 4 and len(errors) > 2):
-            continue
-        square = (weight[:, None] * np.minimum(logs**2, 9)).sum(axis=0)
-        independent = 1 / horizon
-        total += (square * recent).sum() * independent * (4 / horizon) ** 0.6
-        count += recent.sum() * independent
+def _news(before: Stance, stance: Stance, mean: float) -> Floats:
+    """Weigh up the ways of the last hours if what runs beside the level is like nothing before.
+
+    The past has not tried a project that for the first time started fifty servers.
+    """
+    usual = np.sqrt((before.beside**2).mean(axis=1)) + _FLOOR_SHARE * mean
+    surprise = np.abs(stance.beside[:, 0]) / usual - _SURPRISE_MIN
+    return np.where(_IS_NEWS, np.exp(np.clip(surprise, 0, _SURPRISE_MAX)), 1.0)
+
+
+def _kept(trials: list[_Trial]) -> int:
+    """Days of the past are replayed if this horizon was known of them: four days, or fewer."""
+    return min(HORIZONS.index(_SPREAD_DAYS), len(trials) - 1)
+
+
+def _replayed(trials: list[_Trial]) -> Floats:
+    """Give errors by way, day and horizon; a horizon not yet known goes on as the one before."""
+    columns = [trials[0].errors]
+    for trial in trials[1:]:
+        known = trial.errors.shape[1]
+        columns.append(np.concatenate((trial.errors, columns[-1][:, known:]), axis=1))
+    return np.stack(columns, axis=2)[:, : trials[_kept(trials)].weight.size]
+
+
+def _likeness(past: Past, count: int) -> Floats:
+    """Weigh days of the past: recent ones, and those that used as much beside their month."""
+    days = np.concatenate((_FIRST_DAY + np.arange(count), [past.days]))
+    at = days * DAY_HOURS
+    little = 0.05 * past.mean
+    day, month = past.level(at - DAY_HOURS, at), past.level(at - 28 * DAY_HOURS, at)
+    beside = np.log((day + little) / (month + little))
+    like = np.exp(-((beside[:-1] - beside[-1]) ** 2) / 2) + 0.001
+    weight = like * np.exp2((days[:-1] - past.days) / (2 * _FORGET_DAYS))
+    return np.asarray(weight / weight.sum())
+
+
+def _spread(trials: list[_Trial], weight: Floats) -> float:
+    """Give the usual error after four days, held to that of projects in general."""
+    total, count = _SPREAD_TRIALS * _SPREAD_OF_ALL**2, _SPREAD_TRIALS
+    chosen = [trial for trial in trials if trial.horizon in _SPREAD_HORIZONS] or trials[-1:]
+    for horizon, errors, _, recent in chosen:
+        squares = weight @ np.minimum(errors**2, _LARGEST_ERROR**2)
+        # Trials of days beside each other tell the same; errors grow with the horizon.
+        total += (squares @ recent) / horizon * (_SPREAD_DAYS / horizon) ** (2 * _SPREAD_GROWTH)
+        count += recent.sum() / horizon
     return float(np.sqrt(total / count))

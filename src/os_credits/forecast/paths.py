@@ -1,98 +1,158 @@
-"""Ways in which the coming usage may go: days drawn from the project's own, by a fixed seed."""
+"""What may be used from now on: some hundred paths, of which each is as likely as the others.
+
+A path goes on by one of the ways. It errs as that way erred from some day of the past on (a
+block of the past is replayed), or by chance as much as is usual after so many days. Chance
+comes from fixed seeds: the same past gives the same paths, to the last bit.
+"""
 
 from __future__ import annotations
 
 from functools import cache
+
 import numpy as np
-from os_credits.forecast.outlook import HORIZONS
-from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS
 
-PATHS = 300
-SEED = 20_160_229
-BLOCK_DAYS = 7
-ESCALE = 1.0
+from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS, Floats, Whole
+from os_credits.forecast.outlook import HORIZONS, Outlook
+
+PATH_COUNT = 300
+HORIZON_DAYS = 730
+# So far a path has each day, then each week.
+_FINE_DAYS = 119
+_WEEK_DAYS = WEEK_HOURS // DAY_HOURS
+_SEED = 20_160_229
+# At most this share of the paths replays the past; half of it does with 28 days of history.
+_REPLAYED_MAX = 0.6
+_REPLAYED_DAYS = 28
+# Chance has longer tails than a normal distribution: projects end, others take off.
+_TAIL_FREEDOM = 3.0
+_TAIL_SCALE = 0.45
+# Projects of which little can be told err even more than their own errors say.
+_TAIL_MORE = 2.0
+_TAIL_GROWTH = 0.3
+_TAIL_DAYS = 4.0
+_TAIL_DAYS_MAX = 90
+_TAIL_MAX = 4.0
 
 
-DF = 3.0
-GROW = 0.3
-TSCALE = 1.0
+class Paths:
+    """Sums used up to some days from now (columns), on each path (rows)."""
+
+    def __init__(self, days: Whole, sums: Floats, shares: Floats) -> None:
+        """Take `shares`: of the day's usage up to each of its hours, for a week's days from now."""
+        self._days = days
+        self._sums = sums
+        self._shares = shares
+        self.count = sums.shape[0]
+        self.hours = float(days[-1] * DAY_HOURS)
+
+    def burn_per_day(self) -> float:
+        """Give the mean of all paths over the next seven days."""
+        return float(self._sums[:, _WEEK_DAYS].mean() / _WEEK_DAYS)
+
+    def until(self, hours: float) -> Floats:
+        """Give what each path has used so many hours from now."""
+        place = int(np.searchsorted(self._days, hours / DAY_HOURS, side="right")) - 1
+        place = min(place, self._days.size - 2)
+        begin, end = self._days[place], self._days[place + 1]
+        share = (hours / DAY_HOURS - begin) / (end - begin)
+        if end - begin == 1:
+            share = np.interp(share * DAY_HOURS, np.arange(DAY_HOURS + 1), self._shares[begin % 7])
+        return np.asarray(self._sums[:, place] * (1 - share) + self._sums[:, place + 1] * share)
+
+    def hours_until(self, amounts: Floats) -> Floats:
+        """Give after how many hours each path has used its amount; infinite: not on the path."""
+        rows = np.arange(self.count)
+        after = np.argmax(self._sums >= amounts[:, None], axis=1)
+        before = np.maximum(after - 1, 0)
+        low, high = self._sums[rows, before], self._sums[rows, after]
+        rises = high > low
+        share = np.divide(amounts - low, high - low, out=np.zeros_like(low), where=rises)
+        begin, length = self._days[before], self._days[after] - self._days[before]
+        hours = (begin + share * length) * DAY_HOURS
+        fine = length == 1
+        hours[fine] = begin[fine] * DAY_HOURS + self._hours_of_day(begin[fine], share[fine])
+        return np.where(self._sums[:, -1] >= amounts, hours, np.inf)
+
+    def _hours_of_day(self, day: Whole, share: Floats) -> Floats:
+        """Give the hours of a day after which a share of its usage is done."""
+        shares = self._shares[day % _WEEK_DAYS]
+        rows = np.arange(day.size)
+        after = np.maximum(np.argmax(shares >= share[:, None], axis=1), 1)
+        low, high = shares[rows, after - 1], shares[rows, after]
+        part = np.divide(share - low, high - low, out=np.zeros_like(low), where=high > low)
+        return np.asarray(after - 1 + np.clip(part, 0, 1))
+
+
+def draw(outlook: Outlook, rhythm: Floats, now: int) -> Paths:
+    """Draw the paths from `now`, an hour of the week, on; `rhythm` is that of 168 hours."""
+    hours = rhythm[(now + np.arange(WEEK_HOURS)) % WEEK_HOURS].reshape(_WEEK_DAYS, DAY_HOURS)
+    daily = outlook.stance.daily(np.resize(hours.sum(axis=1), HORIZON_DAYS))
+    days = _days()
+    told = np.cumsum(daily, axis=1)[:, days[1:] - 1]
+    way = _dealt(outlook.weight)[_shuffled(0)]
+    errors = _errors(outlook, way, _dealt(outlook.likeness))
+    floor = outlook.floor * days[1:]
+    sums = (told[way] + floor) * np.exp(errors) - floor
+    # An error that shrinks faster than the sum grows takes nothing back.
+    sums = np.maximum.accumulate(np.maximum(sums, 0), axis=1)
+    return Paths(days, _from_nothing(sums), _shares(hours))
+
+
+def unused() -> Paths:
+    """Give paths on which nothing is used."""
+    days = _days()
+    shares = _shares(np.ones((_WEEK_DAYS, DAY_HOURS)))
+    return Paths(days, np.zeros((PATH_COUNT, days.size)), shares)
+
+
+def _errors(outlook: Outlook, way: Whole, past_day: Whole) -> Floats:
+    """Give the logarithm of each path's error up to each day."""
+    days = _days()[1:]
+    replayed = outlook.errors[way, past_day]
+    known = np.array(HORIZONS[: replayed.shape[1]])
+    right = np.minimum(np.searchsorted(known, days), known.size - 1)
+    left = np.maximum(right - 1, 0)
+    step = np.maximum(known[right] - known[left], 1)
+    part = np.clip((days - known[left]) / step, 0, 1)
+    replayed = replayed[:, left] * (1 - part) + replayed[:, right] * part
+    growth = (np.minimum(days, _TAIL_DAYS_MAX) / _TAIL_DAYS) ** _TAIL_GROWTH
+    scale = _TAIL_SCALE * outlook.spread * (1 + _TAIL_MORE * outlook.spread)
+    chance = np.outer(scale * _tails(), growth)
+    tried = outlook.likeness.size
+    share = min(_REPLAYED_MAX, tried / (tried + _REPLAYED_DAYS))
+    is_replay = _shuffled(1) < share * PATH_COUNT
+    return np.where(is_replay[:, None], replayed, np.clip(chance, -_TAIL_MAX, _TAIL_MAX))
+
+
+def _dealt(weight: Floats) -> Whole:
+    """Deal the paths to places by weight, as evenly as can be."""
+    shares = np.cumsum(weight)
+    middle = (np.arange(PATH_COUNT) + 0.5) / PATH_COUNT * shares[-1]
+    return np.asarray(np.minimum(np.searchsorted(shares, middle), weight.size - 1))
+
+
+def _shares(hours: Floats) -> Floats:
+    shares = np.cumsum(hours, axis=1)
+    whole = shares[:, -1:]
+    return _from_nothing(shares / np.where(whole > 0, whole, 1.0))
+
+
+def _from_nothing(rows: Floats) -> Floats:
+    return np.concatenate((np.zeros((rows.shape[0], 1)), rows), axis=1)
 
 
 @cache
-def _tails(paths):
-    t = np.random.default_rng(SEED).standard_t(DF, paths // 2)
-    return np.concatenate((t, -t))[np.random.default_rng(SEED + 3).permutation(paths)]
+def _days() -> Whole:
+    weeks = np.arange(_FINE_DAYS + _WEEK_DAYS, HORIZON_DAYS, _WEEK_DAYS)
+    return np.concatenate((np.arange(_FINE_DAYS + 1), weeks, [HORIZON_DAYS]))
 
 
 @cache
-def _uniform(paths):
-    return np.random.default_rng(SEED + 4).permutation(paths) / paths
+def _shuffled(what: int) -> Whole:
+    return np.random.default_rng((_SEED, what)).permutation(PATH_COUNT)
 
 
 @cache
-def _order(paths):
-    return np.random.default_rng(SEED + 2).permutation(paths)
-
-
-class Usage:
-    """What is used on each path by the end of each coming day, and within it by the rhythm."""
-
-    def __init__(self, daily, within):
-        self.sums = np.concatenate((np.zeros((daily.shape[0], 1)), daily), axis=1)
-        self.within = within  # (7, 25) share of the day used by each hour
-        self.paths, self.days = daily.shape
-        self.hours = float(self.days * DAY_HOURS)
-
-    def until(self, hours):
-        day = min(int(hours // DAY_HOURS), self.days - 1)
-        hour = hours - day * DAY_HOURS
-        share = np.interp(hour, np.arange(DAY_HOURS + 1), self.within[day % 7])
-        return self.sums[:, day] * (1 - share) + self.sums[:, day + 1] * share
-
-    def reach(self, target):
-        reached = self.sums[:, 1:] >= target[:, None]
-        day = np.argmax(reached, axis=1)
-        found = reached[:, -1]
-        row = np.arange(self.paths)
-        before, after = self.sums[row, day], self.sums[row, day + 1]
-        share = np.where(after > before, (target - before) / np.maximum(after - before, 1e-300), 0)
-        within = self.within[day % 7]
-        hour = np.argmax(within >= share[:, None], axis=1)
-        low = within[row, np.maximum(hour - 1, 0)]
-        high = within[row, hour]
-        part = np.where(high > low, (share - low) / np.maximum(high - low, 1e-12), 0)
-        hours = day * DAY_HOURS + np.maximum(hour - 1, 0) + part
-        return np.where(found, hours, np.inf)
-
-
-def draw(outlook, residual, week, first, days, paths=PATHS):
-    """week: rhythm of 168 hours; first: hour of week of now."""
-    coming = (first + np.arange(WEEK_HOURS)) % WEEK_HOURS
-    byday = week[coming].reshape(7, DAY_HOURS)
-    mean = byday.mean(axis=1)
-    rhythm = np.resize(mean, days)
-    levels = outlook.hourly_means(days, rhythm) * DAY_HOURS
-    cum = np.cumsum(outlook.weight)
-    which = np.searchsorted(cum, (np.arange(paths) + 0.5) / paths * cum[-1])
-    which = np.minimum(which, cum.size - 1)[_order(paths)]
-    cum = np.cumsum(outlook.past_weight)
-    when = np.searchsorted(cum, (np.arange(paths) + 0.5) / paths * cum[-1])
-    when = np.minimum(when, cum.size - 1)
-    e = outlook.errors[which, when] * ESCALE
-    hs = np.concatenate(([0], HORIZONS[: e.shape[1]]))
-    e = np.concatenate((e[:, :1], e), axis=1)
-    d = np.arange(1, days + 1)
-    right = np.clip(np.searchsorted(hs, d), 1, hs.size - 1)
-    part = np.clip((d - hs[right - 1]) / (hs[right] - hs[right - 1]), 0, 1)
-    e = e[:, right - 1] * (1 - part) + e[:, right] * part
-    own = (_uniform(paths) < outlook.own)[:, None]
-    prior = (TSCALE * outlook.spread * _tails(paths))[:, None] * (np.minimum(d, 90) / 4.0) ** GROW
-    e = np.where(own, e, np.clip(prior, -4, 4))
-    F = np.cumsum(levels[which], axis=1)
-    floor = outlook.floor * d
-    C = np.maximum(np.maximum.accumulate((F + floor) * np.exp(e) - floor, axis=1), 0)
-    sums = C
-    share = np.cumsum(byday, axis=1) / np.maximum(byday.sum(axis=1, keepdims=True), 1e-12)
-    within = np.concatenate((np.zeros((7, 1)), share), axis=1)
-    within[:, -1] = 1.0
-    return Usage(sums, within)
+def _tails() -> Floats:
+    half = np.random.default_rng(_SEED).standard_t(_TAIL_FREEDOM, PATH_COUNT // 2)
+    return np.concatenate((half, -half))

@@ -2,84 +2,71 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS
+from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS, Floats, Whole
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-_WEEK_DAYS = 7
+_WEEK_DAYS = WEEK_HOURS // DAY_HOURS
 _SATURDAY = 5
-# Below this a day of the week has too few fellows to be judged by itself.
+# Below this many weeks, days are told apart as workday and weekend only.
 _WEEKS_FOR_DAYS = 3
+# A day that is expected to use hardly anything tells nothing by how much more it used.
+_EXPECTED_MIN = 0.05
 
 
-def weekly_rhythm(hourly: NDArray[np.float64], first: int) -> NDArray[np.float64]:
-    """Give the share of each of the week's 168 hours in the mean hour; their mean is 1.
+def weekly_rhythm(hourly: Floats, first: int) -> Floats:
+    """Give each of the week's 168 hours (Monday 0:00 UTC first) as a share of the mean hour.
 
-    `hourly` is whole days, `first` the hour of the week of the first element. A factor is
-    believed as far as weeks agree about it: one that differs by chance only becomes 1.
+    `hourly` is whole days, `first` the hour of the week of its first element. A share is
+    believed as far as the weeks agree about it; one that differs by chance only becomes 1.
     """
     hours = (first + np.arange(hourly.size)) % WEEK_HOURS
-    daily = hourly.reshape(-1, DAY_HOURS).sum(axis=1)
-    if hourly.size < WEEK_HOURS:
-        by_day = np.ones(_WEEK_DAYS)
-    else:
-        by_day = _factors_of_days(hourly, hours)
-    around = np.repeat(daily, DAY_HOURS) / DAY_HOURS
-    by_hour = _factors_of_hours(hourly, around, hours)
-    rhythm = by_hour * np.repeat(by_day, DAY_HOURS)
+    by_day = np.ones(_WEEK_DAYS)
+    if hourly.size >= WEEK_HOURS:
+        by_day = _shares_of_days(hourly, hours)
+    rhythm = _shares_of_hours(hourly, hours) * np.repeat(by_day, DAY_HOURS)
     return np.asarray(rhythm / rhythm.mean())
 
 
-def _factors_of_days(hourly: NDArray[np.float64], hours: NDArray[np.int64]) -> NDArray[np.float64]:
+def _shares_of_days(hourly: Floats, hours: Whole) -> Floats:
     """Weigh calendar days against the week around them."""
     sums = np.concatenate(([0.0], np.cumsum(hourly)))
     places = np.arange(hourly.size)
     start = np.clip(places - WEEK_HOURS // 2, 0, hourly.size - WEEK_HOURS)
     level = (sums[start + WEEK_HOURS] - sums[start]) / WEEK_HOURS
-    day_number = (places + hours[0] % DAY_HOURS) // DAY_HOURS
-    used = np.bincount(day_number, weights=hourly)
-    expected = np.bincount(day_number, weights=level)
-    counted = expected > 0
-    ratio = np.divide(used, expected, out=np.ones_like(used), where=counted)
-    weekday = (hours[0] // DAY_HOURS + np.arange(ratio.size)) % _WEEK_DAYS
-    whole = counted & (np.bincount(day_number) == DAY_HOURS)
-    weekend = (weekday >= _SATURDAY).astype(np.int64)
-    kinds = _believed(ratio[whole], weekend[whole], 2)[(np.arange(_WEEK_DAYS) >= _SATURDAY) * 1]
+    number = (places + hours[0] % DAY_HOURS) // DAY_HOURS
+    expected = np.bincount(number, weights=level)
+    whole = (np.bincount(number) == DAY_HOURS) & (expected > 0)
+    ratio = np.bincount(number, weights=hourly)[whole] / expected[whole]
+    weekday = ((hours[0] // DAY_HOURS + np.arange(whole.size)) % _WEEK_DAYS)[whole]
+    is_weekend = np.arange(_WEEK_DAYS) >= _SATURDAY
+    share = _believed(ratio, is_weekend[weekday].astype(np.int64), 2)[is_weekend.astype(np.int64)]
     if hourly.size < _WEEKS_FOR_DAYS * WEEK_HOURS:
-        return kinds
-    left = ratio[whole] / np.maximum(kinds[weekday[whole]], 0.05)
-    return kinds * _believed(left, weekday[whole], _WEEK_DAYS)
+        return share
+    left = ratio / np.maximum(share[weekday], _EXPECTED_MIN)
+    return share * _believed(left, weekday, _WEEK_DAYS)
 
 
-def _factors_of_hours(
-    hourly: NDArray[np.float64], around: NDArray[np.float64], hours: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """Weigh the hours of working days, and those of weekends, against the day around them."""
-    counted = around > 0
-    ratio = hourly[counted] / around[counted]
-    weekend = hours[counted] // DAY_HOURS >= _SATURDAY
-    kind = hours[counted] % DAY_HOURS + DAY_HOURS * weekend
-    factors = _believed(ratio, kind, 2 * DAY_HOURS)
-    work, rest = factors[:DAY_HOURS], factors[DAY_HOURS:]
-    week = np.concatenate((np.tile(work / work.mean(), 5), np.tile(rest / rest.mean(), 2)))
-    return np.asarray(week)
+def _shares_of_hours(hourly: Floats, hours: Whole) -> Floats:
+    """Weigh the hours of workdays, and those of weekends, against the day around them."""
+    around = np.repeat(hourly.reshape(-1, DAY_HOURS).mean(axis=1), DAY_HOURS)
+    used = around > 0
+    hours = hours[used]
+    kind = hours % DAY_HOURS + DAY_HOURS * (hours // DAY_HOURS >= _SATURDAY)
+    workday, weekend = np.split(_believed(hourly[used] / around[used], kind, 2 * DAY_HOURS), 2)
+    days = (np.tile(workday / workday.mean(), _SATURDAY), np.tile(weekend / weekend.mean(), 2))
+    return np.concatenate(days)
 
 
-def _believed(
-    ratio: NDArray[np.float64], kind: NDArray[np.int64], kinds: int
-) -> NDArray[np.float64]:
-    """Give the mean ratio of each kind, drawn to 1 by how much of it may be chance."""
+def _believed(ratio: Floats, kind: Whole, kinds: int) -> Floats:
+    """Give the mean ratio of each kind, drawn to 1 by how much of the differences is chance."""
     count = np.bincount(kind, minlength=kinds).astype(np.float64)
     some = np.maximum(count, 1)
     mean = np.where(count > 0, np.bincount(kind, ratio, kinds) / some, 1.0)
-    within = np.bincount(kind, (ratio - mean[kind]) ** 2, kinds)
-    freedom = max(float(count.sum() - np.count_nonzero(count)), 1.0)
-    chance = within.sum() / freedom / some
-    between = float(np.average((mean - 1) ** 2, weights=count)) if count.any() else 0.0
-    weight = np.where(count > 1, np.maximum(1 - chance / (between + 1e-12), 0), 0.0)
-    return np.asarray(1 + (mean - 1) * weight)
+    within = np.bincount(kind, (ratio - mean[kind]) ** 2, kinds).sum()
+    freedom = max(count.sum() - np.count_nonzero(count), 1.0)
+    between = ((mean - 1) ** 2 * count).sum() / max(count.sum(), 1.0)
+    chance = within / freedom / some
+    # A difference as large as chance makes it tells nothing (James and Stein).
+    weight = np.maximum(1 - chance / max(between, 1e-12), 0)
+    return np.asarray(1 + (mean - 1) * np.where(count > 1, weight, 0))

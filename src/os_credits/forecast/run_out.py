@@ -1,32 +1,60 @@
-"""When a project's credits are used up: an early, a middle and a late date."""
+"""When a project's credits are used up: an early, a middle and a late date.
+
+The method is told, with how well it did, in `docs/forecast.md`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from enum import StrEnum
-import numpy as np
-from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS, History, hour_of_week
-from os_credits.forecast.rhythm import weekly_rhythm
-from os_credits.forecast.outlook import outlook
-from os_credits.forecast import paths as paths_
-from os_credits.forecast.credit import Credit, empty_after
+from typing import TYPE_CHECKING
 
-HORIZON_DAYS = 730
-KNOWN_HOURS_MIN = 72
-IDLE_HOURS = 7 * 24
+import numpy as np
+
+from os_credits.errors import InvalidInput
+from os_credits.forecast.credit import Credit, hours_until_empty
+from os_credits.forecast.history import DAY_HOURS, WEEK_HOURS, Floats, History, hour_of_week
+from os_credits.forecast.outlook import outlook
+from os_credits.forecast.paths import Paths, draw, unused
+from os_credits.forecast.rhythm import weekly_rhythm
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+KNOWN_DAYS_MIN = 3
+# A project that used nothing for so long is taken to use nothing in future.
+IDLE_HOURS = WEEK_HOURS
+# Less than the least amount of credits, over all of the history, is nothing.
+_NOTHING = 1e-6
+# Days of the level by which it is guessed how far off the date may be.
+_LIKELY_LEVEL_HOURS = 28 * DAY_HOURS
+_LIKELY_DAYS = (1.0, 90.0)
 
 
 class State(StrEnum):
+    """What a forecast can say."""
+
     OK = "ok"
+    """P50 is a date. P90 is None where it lies beyond the two years of a forecast."""
     SHORT = "short"
+    """The first usage is too recent; `needs_days` more are needed."""
     IDLE = "idle"
+    """Nothing was used for a week, and no lot expires that would leave nothing."""
     BEYOND = "beyond"
+    """P50 lies beyond two years; P10 may be a date."""
     OUT = "out"
+    """Nothing is left now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
+    """When nothing is left: with a chance of 10, 50 and 90 % it is so before these moments.
+
+    `burn_per_day` is what the next seven days are expected to use, in credits per day; of a
+    history that is too short, what the last 24 hours used.
+    """
+
     state: State
     p10: datetime | None = None
     p50: datetime | None = None
@@ -35,40 +63,46 @@ class Forecast:
     needs_days: int = 0
 
 
-def residuals(hourly, rhythm):
-    """Each day against the week around it."""
-    used = hourly.reshape(-1, 24).sum(axis=1)
-    expected = rhythm.reshape(-1, 24).sum(axis=1)
-    span = min(7, used.size)
-    kernel = np.ones(span)
-    level = np.convolve(used, kernel, "same") / np.maximum(np.convolve(expected, kernel, "same"), 1e-9)
-    mean = used.sum() / expected.sum()
-    fitted = np.maximum(level, 0.05 * mean) * np.maximum(expected, 0.05 * 24)
-    ratio = np.clip(used / fitted, 0, 5)
-    return ratio * (fitted.sum() / max((ratio * fitted).sum(), 1e-9))
-
-
 def forecast(history: History, credit: Credit, now: datetime) -> Forecast:
-    if credit.balance <= 0:
-        return Forecast(State.OUT)
+    """Tell when the credits run out. Raises InvalidInput for a history that ends after `now`."""
+    if history.end > now:
+        raise InvalidInput("a history ends before the forecast begins", where="now")
     known = history.known_hours
-    if known == 0 or not history.hourly[-IDLE_HOURS:].any():
-        return Forecast(State.IDLE)
-    if known < KNOWN_HOURS_MIN:
-        return Forecast(State.SHORT, needs_days=-(-(KNOWN_HOURS_MIN - known) // 24))
-    hourly = history.recent()
-    if not hourly.any():
-        return Forecast(State.IDLE)
+    is_short = 0 < known < KNOWN_DAYS_MIN * DAY_HOURS
+    paths = unused()
+    if is_short:
+        burn = float(history.hourly[-DAY_HOURS:].sum())
+    else:
+        paths = expected_paths(history, history.recent(), credit, now)
+        burn = paths.burn_per_day()
+    if credit.balance <= 0:
+        return Forecast(State.OUT, burn_per_day=burn)
+    if is_short:
+        needs_days = KNOWN_DAYS_MIN - known // DAY_HOURS
+        return Forecast(State.SHORT, burn_per_day=burn, needs_days=needs_days)
+    p10, p50, p90 = _quantiles(hours_until_empty(credit, now, paths), now)
+    if p50 is not None:
+        return Forecast(State.OK, p10, p50, p90, burn)
+    return Forecast(State.BEYOND if burn else State.IDLE, p10, burn_per_day=burn)
+
+
+def expected_paths(history: History, hourly: Floats, credit: Credit, now: datetime) -> Paths:
+    """Draw what may be used from now on; `hourly` is some whole days up to `history.end`."""
+    if not hourly[-IDLE_HOURS:].any() or hourly.sum() < _NOTHING:
+        return unused()
     first = (hour_of_week(history.end) - hourly.size) % WEEK_HOURS
-    week = weekly_rhythm(hourly, first)
-    rhythm = week[(first + np.arange(hourly.size)) % WEEK_HOURS]
-    recent = hourly[-28 * 24 :].mean() * 24
-    likely = min(max(float(credit.balance) / max(recent, 1e-12), 1.0), 90.0)
-    look = outlook(hourly, rhythm, likely)
-    usage = paths_.draw(look, residuals(hourly, rhythm), week, hour_of_week(now), HORIZON_DAYS)
-    empty = np.sort(empty_after(credit, now, usage))
-    def at(share):
-        hours = empty[min(int(share * empty.size), empty.size - 1)]
-        return None if np.isinf(hours) else now + timedelta(hours=float(hours))
-    p10, p50, p90 = at(.1), at(.5), at(.9)
-    return Forecast(State.OK if p50 else State.BEYOND, p10, p50, p90, float(usage.sums[:, 7].mean() / 7))
+    rhythm = weekly_rhythm(hourly, first)
+    level = hourly[-_LIKELY_LEVEL_HOURS:].mean() * DAY_HOURS
+    likely = float(np.clip(float(credit.balance) / level, *_LIKELY_DAYS))
+    of_hours = rhythm[(first + np.arange(hourly.size)) % WEEK_HOURS]
+    return draw(outlook(hourly, of_hours, likely), rhythm, hour_of_week(now))
+
+
+def _quantiles(hours: Floats, now: datetime) -> tuple[datetime | None, ...]:
+    """Give the moments before which 10, 50 and 90 % of the paths have nothing left."""
+    ordered = np.sort(hours)
+    places = [ordered.size * percent // 100 for percent in (10, 50, 90)]
+    return tuple(
+        None if np.isinf(ordered[place]) else now + timedelta(hours=float(ordered[place]))
+        for place in places
+    )

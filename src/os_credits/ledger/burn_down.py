@@ -12,7 +12,7 @@ from bisect import insort
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from os_credits.domain.lot import Burned, Lot, LotState, event_times
+from os_credits.domain.lot import Burned, Lot, LotSpan, LotState, event_times
 from os_credits.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -72,11 +72,7 @@ def burn_down(lots: Sequence[Lot], debits_micro: Sequence[int], now: datetime) -
     after the last; raises InvalidInput where one is missing or negative. Lots that start later
     are left out of the result.
     """
-    moments = event_times(tuple(lots))
-    if len(debits_micro) != len(moments):
-        raise InvalidInput(f"{len(moments)} sums are needed, not {len(debits_micro)}")
-    if min(debits_micro) < 0:
-        raise InvalidInput(f"what was used is never negative: {min(debits_micro)}")
+    moments = _checked(lots, debits_micro)
     account = _Account(lots)
     for moment, micro in zip(moments, debits_micro, strict=True):
         if moment <= now:
@@ -86,3 +82,32 @@ def burn_down(lots: Sequence[Lot], debits_micro: Sequence[int], now: datetime) -
     started = (lot for lot in lots if lot.valid_from <= now)
     states = (account.state_of(lot) for lot in sorted(started, key=lambda lot: lot.place))
     return Burned(tuple(states), account.debt)
+
+
+def life_of(
+    lot: Lot, lots: Sequence[Lot], debits_micro: Sequence[int], now: datetime
+) -> tuple[LotSpan, ...]:
+    """Tell the life of one of these lots up to `now`; all else is as in `burn_down`."""
+    moments = _checked(lots, debits_micro)
+    account = _Account(lots)
+    spans = []
+    for place, (moment, micro) in enumerate(zip(moments, debits_micro, strict=True)):
+        before = lot.micro if moment == lot.valid_from else account.left.get(lot.id, 0)
+        if moment <= now:
+            account.pass_event(moment)
+        account.burn(micro)
+        end = moments[place + 1] if place + 1 < len(moments) else None
+        is_valid = lot.valid_from <= moment and (lot.expires_at is None or moment < lot.expires_at)
+        if is_valid and moment <= now:
+            left = account.left[lot.id]
+            spans.append(LotSpan(moment, end, micro, before - left, left))
+    return tuple(spans)
+
+
+def _checked(lots: Sequence[Lot], debits_micro: Sequence[int]) -> tuple[datetime, ...]:
+    moments = event_times(tuple(lots))
+    if len(debits_micro) != len(moments):
+        raise InvalidInput(f"{len(moments)} sums are needed, not {len(debits_micro)}")
+    if min(debits_micro) < 0:
+        raise InvalidInput(f"what was used is never negative: {min(debits_micro)}")
+    return moments

@@ -33,6 +33,7 @@ LINES_MAX = 20
 # From this share of the grants on there is nothing to worry about; below, the colours of a fire.
 _CALM_PERCENT = 50
 _CALM, _WARM, _HOT = "#2e7d4f", "#c77700", "#c62f2f"
+_OF_BALANCE = (NoticeKind.PERCENT, NoticeKind.CREDITS)
 _OVER = (NoticeKind.CLOSED, NoticeKind.LATE_USAGE)
 _GRAVITY = (
     NoticeKind.PERCENT,
@@ -284,7 +285,7 @@ def _named(first: str, *more: str) -> str:
 
 
 def _percent_left(notice: Notice) -> int | None:
-    if notice.granted <= 0:
+    if notice.granted <= 0 or notice.kind in _OVER:
         return None
     return int(min(max(notice.balance * 100 / notice.granted, Decimal(0)), Decimal(100)))
 
@@ -295,4 +296,5 @@ def _colour(notice: Notice, percent: int | None) -> str:
         return _CALM
     if notice.balance <= 0:
         return _HOT
-    return _CALM if percent is not None and percent > _CALM_PERCENT else _WARM
+    is_calm = notice.kind in _OF_BALANCE and percent is not None and percent > _CALM_PERCENT
+    return _CALM if is_calm else _WARM

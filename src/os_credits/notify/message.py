@@ -104,13 +104,12 @@ def render(mail: DueMail, letterhead: Letterhead) -> EmailMessage:
     content = reader.read(mail, redirected_from=envelope.redirected_from)
     message = EmailMessage(policy=_AS_WRITTEN)
     _put_headers(message, mail, letterhead, envelope, content)
-    wording = letterhead.wording
-    for subtype, form in (("plain", "mail.txt"), ("html", "mail.html")):
-        body = wording.form(form, content.for_template())
-        if subtype == "plain":
-            message.set_content(body, cte="quoted-printable")
-        else:
-            message.add_alternative(body, subtype=subtype, cte="quoted-printable")
+    text, page = (
+        letterhead.wording.form(form, content.for_template()) for form in ("mail.txt", "mail.html")
+    )
+    message.set_content(text, cte="quoted-printable")
+    message.add_alternative(page, subtype="html", cte="quoted-printable")
+    message["Content-Language"] = content.language
     return message
 
 
@@ -144,4 +143,3 @@ def _put_headers(
     message.set_raw("Message-ID", mail.message_id)
     # RFC 3834: away messages do not answer such a mail.
     message["Auto-Submitted"] = "auto-generated"
-    message["Content-Language"] = content.language

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from os_credits.domain.forecast import StoredForecast
     from os_credits.domain.threshold import Lines
 
-# A forecast that is older, or in another state (it knows too little), is held against no line.
+# A forecast that is older is told to nobody, and held against no line.
 FORECAST_AGE_MAX = timedelta(hours=3)
-# `ok` has a date, `out` says that credits are used up, the others that they last.
+# `ok` has a date, `out` says that credits are used up, the others that they last. In any other
+# state a forecast knows too little.
 _KNOWING_STATES = ("ok", "out", "idle", "beyond")
 # Estimates waver: a line of days or burn is armed again once the value is this far from it.
 ESTIMATE_HYSTERESIS_PERCENT = 25
@@ -65,23 +66,26 @@ class NoticeDraft:
 
 
 def facts_of(balance: Balance, forecast: StoredForecast | None, now: datetime) -> Facts | None:
-    """Give the facts of an account; None for one in which nothing ever happened."""
+    """Give the facts of an account; None for one in which nothing ever happened.
+
+    The forecast is a young one, see `young_forecast`.
+    """
     if not (balance.credited or balance.booked or balance.tally):
         return None
-    usable = usable_forecast(forecast, now)
-    if usable is None:
+    known = forecast if forecast and forecast.state in _KNOWING_STATES else None
+    if known is None:
         return Facts(balance.current, balance.granted_now)
-    if usable.state == "out":
+    if known.state == "out":
         return Facts(balance.current, balance.granted_now, days=Decimal(0))
-    days = NEVER if usable.p50 is None else days_between(now, usable.p50)
-    return Facts(balance.current, balance.granted_now, days, usable.burn_per_day)
+    days = NEVER if known.p50 is None else days_between(now, known.p50)
+    return Facts(balance.current, balance.granted_now, days, known.burn_per_day)
 
 
-def usable_forecast(forecast: StoredForecast | None, now: datetime) -> StoredForecast | None:
-    """Give a forecast that is young enough and knows enough, else None."""
-    if forecast is None or forecast.state not in _KNOWING_STATES:
+def young_forecast(forecast: StoredForecast | None, now: datetime) -> StoredForecast | None:
+    """Give a forecast unless it is too old to tell anybody."""
+    if forecast is None or now - forecast.computed_at > FORECAST_AGE_MAX:
         return None
-    return None if now - forecast.computed_at > FORECAST_AGE_MAX else forecast
+    return forecast
 
 
 def days_between(now: datetime, moment: datetime) -> Decimal:

@@ -34,18 +34,22 @@ async def insert_allowance(conn: Connection, request: AllowanceRequest) -> int:
     return int(allowance_id)
 
 
-async def end_allowance(conn: Connection, end: AllowanceEnd) -> None:
-    """Write down from which month on an allowance gives nothing; it is ended once."""
-    await conn.execute(
+async def end_allowance(conn: Connection, end: AllowanceEnd) -> bool:
+    """Write down from which month on an allowance gives nothing; it is ended once.
+
+    False: it was ended before, and nothing is changed.
+    """
+    status = await conn.execute(
         """
         INSERT INTO allowance_end (allowance_id, end_month, reason, author)
-        VALUES ($1, $2, $3, $4)
+        VALUES ($1, $2, $3, $4) ON CONFLICT (allowance_id) DO NOTHING
         """,
         end.allowance_id,
         end.end_month,
         end.reason,
         end.author,
     )
+    return status != "INSERT 0 0"
 
 
 async def list_allowances(conn: Connection, project_ids: Sequence[int]) -> list[Allowance]:
@@ -63,8 +67,10 @@ async def list_allowances(conn: Connection, project_ids: Sequence[int]) -> list[
     return [Allowance(**dict(row)) for row in rows]
 
 
-async def list_due(conn: Connection, *, now: datetime, limit: int) -> list[tuple[Allowance, bool]]:
-    """Give allowances with a month that has begun and is not done, by project.
+async def list_due(
+    conn: Connection, project_ids: Sequence[int] | None, *, now: datetime, limit: int
+) -> list[tuple[Allowance, bool]]:
+    """Give allowances (of all projects: None) with a month that has begun and is not done.
 
     With each, whether its project is closed.
     """
@@ -76,12 +82,13 @@ async def list_due(conn: Connection, *, now: datetime, limit: int) -> list[tuple
                coalesce((SELECT c.is_closed FROM closing c WHERE c.project_id = a.project_id
                          ORDER BY c.id DESC LIMIT 1), false) AS is_closed
         FROM allowance a LEFT JOIN allowance_end e ON e.allowance_id = a.id
-        WHERE a.granted_until <= $1
+        WHERE a.granted_until <= $1 AND ($3::bigint[] IS NULL OR a.project_id = ANY($3))
           AND a.granted_until < coalesce(least(a.end_month, e.end_month), 'infinity')
         ORDER BY a.project_id, a.id LIMIT $2
         """,
         now,
         limit,
+        project_ids,
     )
     return [(Allowance(*tuple(row)[:-1]), row["is_closed"]) for row in rows]
 

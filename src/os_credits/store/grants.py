@@ -111,23 +111,23 @@ async def insert_pending(conn: Connection, grant_id: int, valid_from: datetime) 
     )
 
 
-async def take_pending(conn: Connection, *, now: datetime, limit: int) -> list[int]:
-    """Take the lots that have become valid out of those that wait, by project and id."""
+async def take_pending(
+    conn: Connection, project_ids: Sequence[int] | None, *, now: datetime, limit: int
+) -> list[int]:
+    """Take the lots (of all projects: None) that have become valid out of those that wait."""
     rows = await conn.fetch(
         """
-        WITH due AS (
-            DELETE FROM pending_grant WHERE grant_id IN (
-                SELECT grant_id FROM pending_grant WHERE valid_from <= $1
-                ORDER BY valid_from, grant_id LIMIT $2
-            ) RETURNING grant_id
-        )
-        SELECT g.id FROM due JOIN project_grant g ON g.id = due.grant_id
-        ORDER BY g.project_id, g.id
+        DELETE FROM pending_grant WHERE grant_id IN (
+            SELECT w.grant_id FROM pending_grant w JOIN project_grant g ON g.id = w.grant_id
+            WHERE w.valid_from <= $1 AND ($3::bigint[] IS NULL OR g.project_id = ANY($3))
+            ORDER BY w.valid_from, w.grant_id LIMIT $2
+        ) RETURNING grant_id
         """,
         now,
         limit,
+        project_ids,
     )
-    return [row["id"] for row in rows]
+    return [row["grant_id"] for row in rows]
 
 
 async def delete_pending(conn: Connection, grant_id: int) -> bool:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 
 async def insert_mails(
-    conn: Connection, *, notice_id: NoticeId, due_at: datetime, addressing: Addressing
+    conn: Connection, *, notice_ids: Sequence[NoticeId], due_at: datetime, addressing: Addressing
 ) -> None:
-    """Address a notice to whoever wants it, each row with its Message-ID for ever.
+    """Address notices to whoever wants them, each row with its Message-ID for ever.
 
     Owners hear of everything unless they named what they want, members of what they named.
     Addresses that differ in case only get one mail. Who wants digests has one at a time that
@@ -38,41 +38,48 @@ async def insert_mails(
     await conn.execute(
         """
         WITH told AS (
-            SELECT id, project_id, kind, coalesce(line, percent) AS line FROM notice WHERE id = $1
+            SELECT id, project_id, kind, coalesce(line, percent) AS line
+            FROM notice WHERE id = ANY($1::bigint[])
         ), heard AS (
-            SELECT DISTINCT ON (lower(o.email COLLATE "C"))
+            SELECT DISTINCT ON (told.id, lower(o.email COLLATE "C"))
+                   told.id AS notice_id, lower(o.email COLLATE "C") AS address,
                    o.email, o.name, o.language, o.digest
             FROM project_owner o JOIN told USING (project_id)
             WHERE coalesce(told.kind = ANY(o.wants), o.role = 'owner')
-            ORDER BY lower(o.email COLLATE "C"), o.created_at DESC, o.email
+            ORDER BY told.id, lower(o.email COLLATE "C"), o.created_at DESC, o.email
         ), digest AS (
             INSERT INTO mail (notice_id, channel, recipient, recipient_name, language, message_id,
                               is_digest, created_at, next_attempt_at)
-            SELECT $1, 'mail', email, name, language,
+            SELECT notice_id, 'mail', email, name, language,
                    '<' || gen_random_uuid() || '@' || $3::text || '>', true, $2,
                    date_trunc('day', $2::timestamptz - $4::int * interval '1 hour', 'UTC')
                    + interval '24 hours' + $4::int * interval '1 hour'
-            FROM heard WHERE digest ORDER BY lower(email COLLATE "C")
+            FROM (SELECT DISTINCT ON (address) * FROM heard WHERE digest
+                  ORDER BY address, notice_id) AS first
+            ORDER BY address
             ON CONFLICT (lower(recipient COLLATE "C"))
                 WHERE is_digest AND state = 'pending' AND attempt_count = 0
                 DO UPDATE SET state = mail.state
-            RETURNING id
+            RETURNING id, lower(recipient COLLATE "C") AS address
         ), joined AS (
-            INSERT INTO mail_notice (mail_id, notice_id) SELECT id, $1 FROM digest
+            INSERT INTO mail_notice (mail_id, notice_id)
+            SELECT digest.id, heard.notice_id FROM digest JOIN heard USING (address)
+            WHERE heard.digest
         )
         INSERT INTO mail (notice_id, channel, recipient, recipient_name, language, message_id,
                           created_at, next_attempt_at)
-        SELECT $1, channel, recipient, name, language,
+        SELECT notice_id, channel, recipient, name, language,
                '<' || gen_random_uuid() || '@' || $3::text || '>', $2, $2
         FROM (
-            SELECT 'mail' AS channel, email AS recipient, name, language
+            SELECT notice_id, 'mail' AS channel, email AS recipient, name, language
             FROM heard WHERE NOT digest
-            UNION ALL SELECT 'webhook', 'webhook', '', '' WHERE $5::bool
-            UNION ALL SELECT 'portal', 'portal', '', '' FROM told
+            UNION ALL SELECT id, 'webhook', 'webhook', '', '' FROM told WHERE $5::bool
+            UNION ALL SELECT id, 'portal', 'portal', '', '' FROM told
                       WHERE $6::bool AND kind = 'percent' AND (line = 50 OR line <= 0)
         ) AS post
+        ORDER BY notice_id, channel, recipient
         """,
-        notice_id,
+        notice_ids,
         due_at,
         addressing.message_id_domain,
         addressing.digest_hour,

@@ -22,7 +22,11 @@ if TYPE_CHECKING:
 async def ensure_organisation(conn: Connection, name: str) -> tuple[int, bool]:
     """Give the id of an organisation, storing it if it is new, and whether it is."""
     made = await conn.fetchval(
-        "INSERT INTO organisation (name) VALUES ($1) ON CONFLICT (name) DO NOTHING RETURNING id",
+        """
+        INSERT INTO organisation (name)
+        SELECT $1::text WHERE NOT EXISTS (SELECT FROM organisation WHERE name = $1)
+        ON CONFLICT (name) DO NOTHING RETURNING id
+        """,
         name,
     )
     if made is not None:

@@ -62,3 +62,20 @@ async def list_transfers(
         limit,
     )
     return await find_transfers(conn, [row["id"] for row in rows])
+
+
+async def list_partners(conn: Connection, entry_ids: Sequence[int]) -> dict[int, int]:
+    """Give the other project of each of these entries that is one side of a transfer."""
+    rows = await conn.fetch(
+        """
+        SELECT e.id, CASE WHEN t.from_project_id = e.project_id
+                          THEN t.to_project_id ELSE t.from_project_id END AS partner_id
+        FROM entry e JOIN transfer t
+            ON t.grant_id = e.grant_id
+            OR (e.grant_id IS NULL AND t.from_project_id = e.project_id
+                AND e.entry_key = 'transfer:' || t.id)
+        WHERE e.id = ANY($1::bigint[]) AND e.kind = 'transfer'
+        """,
+        entry_ids,
+    )
+    return {row["id"]: row["partner_id"] for row in rows}

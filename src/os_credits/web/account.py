@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from os_credits.web.text import date_text
+
 if TYPE_CHECKING:
     from os_credits.domain.balance import Balance
     from os_credits.domain.forecast import StoredForecast
@@ -31,6 +33,17 @@ class Account:
         if self.balance.granted_now <= 0:
             return None
         return 100 * self.balance.current / self.balance.granted_now
+
+    @property
+    def ends(self) -> str:
+        """Write the day on which credits may run out, '' if none is in sight."""
+        if self.forecast is None or self.balance.current <= 0:
+            return ""
+        return (
+            ""
+            if self.forecast.p50 is None
+            else date_text(self.forecast.p50.replace(hour=0, minute=0))
+        )
 
     @property
     def filled(self) -> Decimal:

@@ -23,7 +23,9 @@ _MONTHS = (
 def words_of(forecast: StoredForecast) -> str:
     """Say when credits run out: about 12 March 2027 (between 5 March and 30 March)."""
     if forecast.p50 is not None:
-        return f"about {date_of(forecast)}{_in_brackets(band_of(forecast))}"
+        day = _day(forecast.p50, 0)
+        when = f"{day}, {forecast.p50:%H}:00 UTC" if _is_near(forecast) else day
+        return f"about {when}{_in_brackets(_band_of(forecast))}"
     match forecast.state:
         case "short":
             days = forecast.needs_days
@@ -33,20 +35,12 @@ def words_of(forecast: StoredForecast) -> str:
         case "idle":
             return "does not run out: nothing was used for a week"
         case "beyond":
-            return f"does not run out within two years{_in_brackets(band_of(forecast))}"
+            return f"does not run out within two years{_in_brackets(_band_of(forecast))}"
         case _:
             return "could not be worked out"
 
 
-def date_of(forecast: StoredForecast) -> str:
-    """Write the middle date, with its hour if it is near; '' if there is none."""
-    if forecast.p50 is None:
-        return ""
-    day = _day(forecast.p50, 0)
-    return f"{day}, {forecast.p50:%H}:00 UTC" if _is_near(forecast) else day
-
-
-def band_of(forecast: StoredForecast) -> str:
+def _band_of(forecast: StoredForecast) -> str:
     """Write the dates around the middle one, with years where they differ from its own."""
     p10, p50, p90 = forecast.p10, forecast.p50, forecast.p90
     year = p50.year if p50 is not None else 0
@@ -68,7 +62,7 @@ def gain_of(without: Mapping[str, Any]) -> str:
     days = without["days"]
     if days is None:
         return "more than two years"
-    return f"{days} day" if days in {"+1", "-1"} else f"{days} days"
+    return f"{days} day" if days == "+1" else f"{days} days"
 
 
 def _is_near(forecast: StoredForecast) -> bool:

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from os_credits.domain.entry import EntryKind
+from os_credits.domain.grant import GrantState
 from os_credits.domain.lot import LotKind
-from os_credits.flows.given import LotStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,12 +28,11 @@ _LOTS = {
     LotKind.ADJUSTMENT: "Adjustment",
     LotKind.TRANSFER: "Transfer",
 }
-_STATUS = {
-    LotStatus.COMING: "coming",
-    LotStatus.VALID: "valid",
-    LotStatus.USED: "used up",
-    LotStatus.EXPIRED: "expired",
-    LotStatus.VOID: "taken back",
+_STATES = {
+    GrantState.SCHEDULED: "coming",
+    GrantState.VALID: "valid",
+    GrantState.EXPIRED: "expired",
+    GrantState.VOID: "taken back",
 }
 _CHANGES = {
     EntryKind.OPENING: "Taken over",
@@ -51,7 +50,7 @@ class LotLine:
 
     what: str
     reason: str
-    status: str
+    state: str
     valid_from: datetime
     expires_at: datetime | None
     priority: int
@@ -94,7 +93,7 @@ def _lot_line(one: GivenLot) -> LotLine:
     return LotLine(
         what=what,
         reason=grant.reason,
-        status=_STATUS[one.status],
+        state="used up" if one.is_over and one.burned == grant.amount else _STATES[one.state],
         valid_from=grant.valid_from,
         expires_at=grant.expires_at,
         priority=grant.priority,
@@ -102,7 +101,7 @@ def _lot_line(one: GivenLot) -> LotLine:
         left=one.left,
         expired=one.expired,
         percent=round(100 * one.left / grant.amount, 2),
-        is_over=one.status not in {LotStatus.COMING, LotStatus.VALID},
+        is_over=one.is_over,
     )
 
 

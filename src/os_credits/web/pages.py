@@ -23,7 +23,7 @@ from os_credits.store.projects import search_projects
 from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.chart import chart_of
-from os_credits.web.forecast_words import band_of, date_of, gain_of, words_of
+from os_credits.web.forecast_words import gain_of, words_of
 from os_credits.web.history import CHANGES_MAX, Asked, PageFacts, read_facts
 from os_credits.web.history_view import view_of
 from os_credits.web.lot_view import change_lines, lot_lines
@@ -131,7 +131,7 @@ def _context(
     request: web.Request, facts: PageFacts, may_see: Callable[[Project], bool]
 ) -> dict[str, Any]:
     view, forecast = view_of(facts), facts.forecast
-    changes = change_lines(facts, may_see)
+    changes, lots = change_lines(facts, may_see), lot_lines(facts)
     return {
         "account": Account(facts.project, facts.balance, request.path, forecast),
         "last_day": facts.last_day,
@@ -145,14 +145,13 @@ def _context(
         "view": view,
         "any_given": any(row.given for row in view.rows),
         "any_taken": any(row.taken for row in view.rows),
-        "lots": lot_lines(facts),
+        "is_live": facts.span.is_live(facts.balance.as_of),
+        "lots": lots,
+        "any_priority": any(lot.priority for lot in lots),
         "changes": changes[:CHANGES_MAX],
         "more_changes": len(changes) > CHANGES_MAX,
         "closing": facts.closing,
-        "forecast": forecast,
         "forecast_words": words_of(forecast),
-        "forecast_date": date_of(forecast),
-        "forecast_band": band_of(forecast),
         "without": [
             {"names": [each["resource"] for each in one["resources"]], "gain": gain_of(one)}
             for one in forecast.facts["without"]
@@ -168,9 +167,10 @@ def _kept(request: web.Request) -> dict[str, str]:
 
 def _csv_href(request: web.Request, facts: PageFacts) -> str:
     """Give where the lines of the time shown are, as a file for spreadsheets."""
-    period = {"start_date": f"{facts.start:%Y-%m-%dT%H:%MZ}"}
-    if facts.span.until is not None:
-        period["end_date"] = f"{facts.span.until:%Y-%m-%dT%H:%MZ}"
+    start, until = facts.span.start or facts.start, facts.span.until
+    period = {"start_date": start.isoformat()}
+    if until is not None:
+        period["end_date"] = until.isoformat()
     return f"?{urlencode({**_kept(request), 'format': 'csv', **period})}"
 
 

@@ -97,8 +97,8 @@ def span_between(first: str, last: str, *, begin: datetime, now: datetime) -> Sp
     last_day = _day_of(last, today, where="to")
     if last_day < first_day:
         raise InvalidInput("must not be before the first day", where="to")
-    first_day = min(max(first_day, begin.date()), today)
-    last_day = min(max(last_day, first_day), today)
+    last_day = min(last_day, today)
+    first_day = min(max(first_day, begin.date()), last_day)
     start = datetime.combine(first_day, time(), UTC)
     until = datetime.combine(last_day, time(), UTC) + DAY
     length = until - start

@@ -1,11 +1,12 @@
 """What people store over HTTP, tried with each payload: names, reasons, owners, keys."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 from os_credits.domain.text import is_blank
 from tests.acceptance.conftest import Service
-from tests.acceptance.hostile.fields import GATHERING, NAME_LENGTH_MAX
+from tests.acceptance.hostile.fields import GATHERING, HARMLESS, NAME_LENGTH_MAX
 from tests.acceptance.hostile.scene import Scene, ask
 from tests.payloads import PAYLOADS
 
@@ -22,6 +23,9 @@ def printable(*, name: bool = False) -> dict[str, str]:
 async def store_as_people(scene: Scene, service: Service) -> None:
     """Store each payload wherever people may, and see it refused wherever they may not."""
     gathering = f"/api/v1/projects/{GATHERING}"
+    group = f"/api/v1/organisations/{GATHERING}"
+    made = ("POST", "/api/v1/organisations", {"name": GATHERING})
+    await _store(scene, service, HARMLESS, made, fits=True)
     then = {"starts_at": "2001-01-01", "ends_at": "2001-01-02"}
     for place, (kind, text) in enumerate(PAYLOADS.items()):
         project = f"/api/v1/projects/%23{scene.numbers[kind]}"
@@ -29,6 +33,7 @@ async def store_as_people(scene: Scene, service: Service) -> None:
         is_name, is_line = kind in printable(name=True), kind in printable()
         owner = {"email": f"owner-{place}@example.org", "name": "Ann"}
         hour = (scene.start - timedelta(hours=100 + place)).isoformat()
+        ahead = (scene.start + timedelta(days=20)).isoformat()
         key = f"grant-{place}"
         other = f"{text} by hand" if is_name else text
         for fits, method, path, body in (
@@ -36,11 +41,24 @@ async def store_as_people(scene: Scene, service: Service) -> None:
             (is_name, "POST", "/api/v1/projects", {"name": kind, "site": text, "domain": text}),
             (is_name, "POST", "/api/v1/keys", {"name": name, "scopes": ["admin"]}),
             (is_line, "PUT", f"{project}/owners", {"owners": [{**owner, "name": line}]}),
+            (is_line, "POST", "/api/v1/people/import",
+             {"people": [{**owner, "project": f"#{scene.numbers[kind]}", "name": line}]}),
+            (False, "POST", "/api/v1/people/import",
+             {"people": [{"project": text, "email": text}]}),
+            (is_line, "POST", f"{project}/closing", {"hour": ahead, "reason": line}),
             (is_line, "POST", f"{gathering}/exclusions", {**then, "reason": line}),
             (is_name, "POST", f"{gathering}/organisation",
              {"organisation": name, "valid_from": hour, "reason": line}),
+            (is_name, "POST", "/api/v1/organisations", {"name": name}),
+            (is_line, "POST", f"{group}/parent",
+             {"parent": None, "valid_from": hour, "reason": line}),
+            (is_line, "PUT", f"{project}/thresholds", {"rule": {"days": [7]}, "reason": line}),
+            (is_line, "PUT", f"{group}/thresholds", {"rule": {"days": [place]}, "reason": line}),
+            (is_line, "POST", f"{group}/budgets",
+             {"amount": "10", "valid_from": hour, "reason": line}),
             (is_line, "POST", f"{project}/grants",
              {"amount": "10", "reason": line, "idempotency_key": key}),
+            *_instructions(gathering, project, line, is_line),
         ):  # fmt: skip
             await _store(scene, service, kind, (method, path, body), fits=fits)
         if not is_line:
@@ -48,6 +66,19 @@ async def store_as_people(scene: Scene, service: Service) -> None:
             await _store(scene, service, kind, ("PUT", f"{project}/owners", owners), fits=True)
             plain = {"amount": "10", "idempotency_key": key}
             await _store(scene, service, kind, ("POST", f"{project}/grants", plain), fits=True)
+
+
+def _instructions(
+    gathering: str, project: str, reason: str, is_line: bool
+) -> Iterator[tuple[bool, str, str, dict[str, Any]]]:
+    """Give what people tell accounts to do, each with a reason."""
+    yield is_line, "POST", f"{gathering}/adjustments", {"amount": "2", "reason": reason}
+    yield is_line, "POST", f"{gathering}/transfers", {
+        "amount": "1", "reason": reason, "to": project.rpartition("/")[2].replace("%23", "#"),
+    }  # fmt: skip
+    yield is_line, "POST", f"{gathering}/allowances", {
+        "amount": "1", "reason": reason, "first_month": "2100-01",
+    }  # fmt: skip
 
 
 async def _store(

@@ -61,11 +61,13 @@ async def _values_for(scene: Scene, service: Service, kind: str) -> dict[str, st
     text = PAYLOADS.get(kind, kind)
     # Browsers and clients take .. for a step, and #1 is a number of ours.
     by_name = f"#{number}" if text in {"..", "#1"} else text
-    organisation = text[:NAME_LENGTH_MAX] if kind in printable(name=True) else "x"
+    is_name = kind == GATHERING or kind in printable(name=True)
+    organisation = text[:NAME_LENGTH_MAX] if is_name else "x"
     return {
         "project": by_name,
         "project_name": by_name,
         "entry_id": str(scene.entries[kind]),
+        "email": f"owner-{list(PAYLOADS).index(kind) if kind in PAYLOADS else 0}@example.org",
         "hour": f"{scene.start:%Y-%m-%dT%H:%MZ}",
         "flavor": text,
         "organisation": organisation if organisation != ".." else "#1",

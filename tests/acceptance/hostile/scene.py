@@ -42,6 +42,7 @@ class Scene:
     logs: dict[str, str] = field(default_factory=dict)
     mails: list[tuple[list[str], EmailMessage]] = field(default_factory=list)
     entries: dict[str, int] = field(default_factory=dict)
+    notices: dict[str, int] = field(default_factory=dict)
     at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(8))
 
 

@@ -52,6 +52,7 @@ async def make_scene(url: str, folder: Path) -> Scene:
                 await _push(service, rising_counters(start, 6, hours=1))
                 await _wait_for_mails(mails)
                 scene.mails = mails.received
+                await _find_notices(scene, service)
                 await hand_in_wrongly(scene, service)
             with _logged(scene, "json"):
                 await ask_wrongly(scene, service)
@@ -90,6 +91,14 @@ async def _number(scene: Scene, service: Service) -> None:
     for kind, text in {**PAYLOADS, GATHERING: GATHERING}.items():
         assert by_id[text]["name"] == text
         scene.numbers[kind] = by_id[text]["id"]
+
+
+async def _find_notices(scene: Scene, service: Service) -> None:
+    """Find what was told of each project."""
+    for kind in PAYLOADS:
+        path = f"/api/v1/projects/%23{scene.numbers[kind]}/notices"
+        async with service.request("GET", path, key="admin") as response:
+            scene.notices[kind] = (await response.json())["notices"][0]["id"]
 
 
 async def _wait_for_mails(mails: MailServer) -> None:

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from os_credits.domain.meter import MeterDefinition, MeterKind
 from os_credits.domain.mail import MailState
+from os_credits.domain.meter import MeterDefinition, MeterKind
 from os_credits.flows.diagnose import (
     State,
     differing_labels,

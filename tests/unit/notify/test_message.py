@@ -1,36 +1,42 @@
 """What a mail says, and what hostile names cannot make it say."""
 
 import email
+import re
 from collections import Counter
-from datetime import datetime, timedelta, timezone
+from dataclasses import replace
 from decimal import Decimal
 from email.header import decode_header, make_header
 from email.message import EmailMessage
 from email.policy import compat32, default
 from email.utils import parseaddr
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from os_credits.domain.amount import credits_of
-from os_credits.domain.notice import DueMail, MailId, Notice, NoticeId, mail_address
-from os_credits.domain.project import Project
+from os_credits.domain.mail import DueMail, Language, mail_address
+from os_credits.domain.notice import NoticeKind
 from os_credits.errors import InvalidInput, Misconfigured
+from os_credits.notify.figures import shown_credits
 from os_credits.notify.headers import one_line
-from os_credits.notify.message import Letterhead, render, shown_credits
+from os_credits.notify.message import Letterhead, render
+from tests.unit.notify.example_mails import (
+    BURNED,
+    EXAMPLES,
+    LETTERHEAD,
+    digest,
+    mail_of,
+    part_of,
+    tiding,
+)
 
 HEADERS = Counter(
     [
         *("Subject", "From", "To", "Cc", "Date", "Message-ID", "Auto-Submitted"),
-        *("MIME-Version", "Content-Type"),
+        *("Content-Language", "MIME-Version", "Content-Type"),
     ]
-)
-LETTERHEAD = Letterhead(
-    sender="Cloud credits <credits@cloud.example>",
-    copies=("desk@cloud.example", "audit@cloud.example"),
-    public_url="https://credits.cloud.example/",
 )
 HOSTILE_NAMES = [
     "x\r\nBcc: thief@evil.example",
@@ -58,29 +64,12 @@ def due_mail(
     *,
     percent: str = "50.000",
     balance: str = "498.1",
-    project: str = "Genome lab",
     owner: str = "Ada",
     recipient: str = "ada@lab.example",
-    site: str = "",
-    domain: str = "",
-    external_id: str = "",
+    **place: str,
 ) -> DueMail:
-    return DueMail(
-        id=MailId(1),
-        recipient=recipient,
-        recipient_name=owner,
-        message_id="<4f3c2b1a-0000-4000-8000-123456789abc@cloud.example>",
-        attempt_count=1,
-        notice=Notice(
-            id=NoticeId(1),
-            project_id=1,
-            percent=Decimal(percent),
-            balance=credits_of(balance),
-            granted=credits_of("1000"),
-            created_at=datetime(2026, 3, 1, 13, 5, tzinfo=timezone(timedelta(hours=1))),
-        ),
-        project=Project(id=1, site=site, external_id=external_id, domain=domain, name=project),
-    )
+    one = tiding(line=percent, balance=balance, **place)  # type: ignore[arg-type]
+    return mail_of(one, owner=owner, recipient=recipient)
 
 
 def received(mail: DueMail, letterhead: Letterhead = LETTERHEAD) -> EmailMessage:
@@ -92,9 +81,11 @@ def received(mail: DueMail, letterhead: Letterhead = LETTERHEAD) -> EmailMessage
 
 
 def text_of(message: EmailMessage) -> str:
-    part = message.get_body(("plain",))
-    assert part is not None
-    return "\n".join(part.get_content().splitlines())
+    return part_of(message, "plain")
+
+
+def html_of(message: EmailMessage) -> str:
+    return unescape(part_of(message, "html"))
 
 
 def raw_header(name: str, message: EmailMessage) -> str:
@@ -114,12 +105,6 @@ def name_in(header: str, message: EmailMessage) -> str:
     return str(make_header(decode_header(name)))
 
 
-def html_of(message: EmailMessage) -> str:
-    part = message.get_body(("html",))
-    assert part is not None
-    return str(part.get_content())
-
-
 @pytest.mark.parametrize(
     "percent,balance,subject",
     [
@@ -136,17 +121,16 @@ def test_the_subject_says_what_happened(percent: str, balance: str, subject: str
 
     assert subject == text_in("Subject", message)
     assert f"{subject}." in text_of(message)
-    assert f"{subject}." in html_of(message)
+    assert f"<bdi>{subject}</bdi>" in html_of(message)
 
 
 def test_text_and_html_tell_the_same_facts() -> None:
     message = received(due_mail(site="Gießen", domain="bio", project="Genome lab"))
 
     for body in (text_of(message), html_of(message)):
-        for fact in ("Hello Ada", "498.1 credits", "1,000 credits", "2026-03-01 12:05 UTC"):
+        for fact in ("498.1 credits", "1,000 credits", "1 March 2026, 12:05 UTC", "bio", "Gießen"):
             assert fact in body
-        told = body.replace("<bdi>", "").replace("</bdi>", "")
-        assert "Genome lab, domain bio, at Gießen" in told
+        assert "Hello Ada," in body
     assert "multipart/alternative" == message.get_content_type()
     assert "Sun, 01 Mar 2026 12:05:00 +0000" == message["Date"]
     assert "<4f3c2b1a-0000-4000-8000-123456789abc@cloud.example>" == message["Message-ID"]
@@ -166,7 +150,7 @@ def test_the_link_names_the_project_and_is_quoted(mail: DueMail, link: str) -> N
     message = received(mail)
 
     assert f"\nhttps://credits.cloud.example{link}\n" in text_of(message)
-    assert f'<a href="https://credits.cloud.example{link}"' in html_of(message)
+    assert f'href="https://credits.cloud.example{link}"' in html_of(message)
 
 
 def test_without_a_public_url_there_is_no_link() -> None:
@@ -205,7 +189,7 @@ class Tags(HTMLParser):
 
 def tags_of(message: EmailMessage) -> Counter[str]:
     tags = Tags()
-    tags.feed(html_of(message))
+    tags.feed(part_of(message, "html"))
     return tags.seen
 
 
@@ -326,10 +310,198 @@ def test_who_is_the_recipient_gets_no_copy() -> None:
 
 
 def test_a_long_message_id_stays_as_it_is() -> None:
-    mail = due_mail()
     long_id = f"<{'4f3c2b1a-' * 4}@{'credits.' * 12}example>"
-    long_mail = DueMail(
-        mail.id, mail.recipient, mail.recipient_name, long_id, 1, mail.notice, mail.project
-    )
+    long_mail = replace(due_mail(), message_id=long_id)
 
     assert f"Message-ID: {long_id}\r\n".encode() in render(long_mail, LETTERHEAD).as_bytes()
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("kind", EXAMPLES)
+def test_every_kind_tells_its_facts_in_each_language(kind: str, language: Language) -> None:
+    message = received(mail_of(EXAMPLES[kind], language=language))
+    text, page = text_of(message), html_of(message)
+
+    assert language == message["Content-Language"]
+    assert f'<html lang="{language}">' in page
+    for body in (text, page):
+        assert "Genome lab" in body
+        assert "credits_history/Genome%20lab" in body
+        for each in EXAMPLES[kind].notice.facts.get("burned", []):
+            assert each["resource"] in body
+    # One form for both: whatever the text says, the page says, too.
+    without_tags = unescape(re.sub(r"<[^>]*>", " ", part_of(message, "html")))
+    shown = " ".join(f"{page} {without_tags}".split())
+    for line in text.replace("-- ", "").splitlines():
+        for words in filter(None, re.split(r"\s{2,}|:$|:\s", line.strip().rstrip("."))):
+            assert words.rstrip(":") in shown, words
+
+
+def test_no_page_loads_anything() -> None:
+    for mail in (*map(mail_of, EXAMPLES.values()), digest()):
+        page = part_of(received(mail), "html")
+
+        assert re.findall(r"(?i)<(?:img|script|link|iframe)|url\(|src=|@import", page) == []
+
+
+@pytest.mark.parametrize(
+    "kind,english,german",
+    [
+        ("credits", "has 98.2 credits left", "hat noch 98,2 Credits"),
+        ("days", "will run out of credits in about 12 days", "in etwa 12 Tagen keine Credits mehr"),
+        ("burn", "uses 33.12 credits a day", "verbraucht 33,12 Credits am Tag"),
+        ("closed", "is closed: its final statement", "ist geschlossen: abschließende Übersicht"),
+        ("late-usage", "was charged 12.5 credits afterwards", "danach wurden noch 12,5 Credits"),
+        ("percent-low", "20 % or less of its credits left", "höchstens noch 20 % seiner Credits"),
+    ],
+)
+def test_the_subject_of_each_kind(kind: str, english: str, german: str) -> None:
+    subjects = [
+        text_in("Subject", received(mail_of(EXAMPLES[kind], language=language)))
+        for language in ("en", "de")
+    ]
+
+    assert english in subjects[0]
+    assert german in subjects[1]
+
+
+@pytest.mark.parametrize(
+    "forecast,sentence",
+    [
+        (
+            {"state": "ok", "p10": "2026-03-12", "p50": "2026-03-16", "p90": "2026-03-24"},
+            (
+                "At the present rhythm credits run out around 16 March 2026, in 8 of 10 cases "
+                "between 12 March 2026 and 24 March 2026."
+            ),
+        ),
+        (
+            {"state": "ok", "p10": "2026-03-12", "p50": "2026-03-16", "p90": None},
+            (
+                "At the present rhythm credits run out around 16 March 2026, hardly before "
+                "12 March 2026."
+            ),
+        ),
+        (
+            {"state": "short", "needs_days": 3},
+            "It is too early to tell when credits run out: that needs 3 more days of usage.",
+        ),
+        (
+            {"state": "short", "needs_days": 1},
+            "It is too early to tell when credits run out: that needs 1 more day of usage.",
+        ),
+        (
+            {"state": "idle"},
+            "Nothing was used in the last week, so there is no telling when credits run out.",
+        ),
+        (
+            {"state": "beyond", "p10": "2027-10-03"},
+            (
+                "At the present rhythm credits probably last longer than two years, and hardly run "
+                "out before 3 October 2027."
+            ),
+        ),
+    ],
+)
+def test_the_forecast_is_told_as_it_is(forecast: dict[str, object], sentence: str) -> None:
+    text = text_of(received(mail_of(tiding(facts={"forecast": forecast}))))
+
+    assert f"\n\n{sentence}\n\n" in re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"burned": None, "forecast": None},
+        {"burned": "much", "forecast": "soon"},
+        {"burned": [None, 1, {}, {"credits": "NaN"}, {"credits": "x"}, {"credits": [1]}]},
+        {"forecast": {"state": 1, "needs_days": "x", "p10": 3, "p50": "never", "p90": []}},
+        {"forecast": {"state": "ok"}, "lines": [{}], "what": {"is": "this"}},
+    ],
+)
+def test_facts_of_another_version_are_left_out(facts: dict[str, object]) -> None:
+    plain = text_of(received(mail_of(tiding())))
+
+    assert plain == text_of(received(mail_of(tiding(facts=facts))))
+
+
+def test_a_digest_tells_of_all_the_gravest_first() -> None:
+    message = received(digest())
+    text = text_of(message)
+
+    assert (
+        "3 notices about credits. Project Genome lab has used all of its credits: "
+        "12.5 below zero" == text_in("Subject", message)
+    )
+    places = [text.index(f"Project {name} ") for name in ("Genome lab", "Bio", "Plankton")]
+    assert sorted(places) == places
+    assert "there are 3 notices about credits since your last digest" in text
+    assert 3 * 3 == sum(text.count(each["resource"]) for each in BURNED)
+
+
+def test_a_digest_of_one_notice_has_its_subject() -> None:
+    message = received(mail_of(EXAMPLES["days"], is_digest=True))
+
+    assert "Project Genome lab will run out of credits in about 12 days" == message["Subject"]
+    assert "there is one notice" in text_of(message)
+
+
+def test_a_redirected_mail_goes_nowhere_else_and_says_for_whom_it_was() -> None:
+    mail = due_mail(owner="Jörg Groß")
+    message = received(mail, replace(LETTERHEAD, override="staging@cloud.example"))
+
+    assert ["staging@cloud.example"] == [a.addr_spec for a in message["To"].addresses]
+    assert HEADERS - Counter(["Cc"]) + Counter(["X-Intended-Recipient"]) == Counter(message.keys())
+    assert text_in("Subject", message).startswith("[redirected] Project Genome lab")
+    intended = text_in("X-Intended-Recipient", message)
+    assert "Jörg Groß <ada@lab.example>, desk@cloud.example, audit@cloud.example" == intended
+    for body in (text_of(message), html_of(message)):
+        assert "Jörg Groß <ada@lab.example>, desk@cloud.example" in " ".join(body.split())
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_a_redirected_hostile_name_reaches_nobody_else(name: str) -> None:
+    letterhead = replace(LETTERHEAD, override="staging@cloud.example")
+    message = received(due_mail(owner=name, project=name), letterhead)
+
+    assert HEADERS - Counter(["Cc"]) + Counter(["X-Intended-Recipient"]) == Counter(message.keys())
+    assert ["staging@cloud.example"] == [a.addr_spec for a in message["To"].addresses]
+    assert 1 == len(message["X-Intended-Recipient"].splitlines())
+    # Python puts blanks where plain words were folded.
+    intended = "".join(text_in("X-Intended-Recipient", message).split())
+    assert "".join(one_line(name).split()) in intended
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_hostile_facts_add_nothing_either(name: str) -> None:
+    def facts(text: str) -> dict[str, object]:
+        lines = [{"kind": text, "meter": text, "flavor": text, "credits": "1"}]
+        burned = [{"resource": text or "x", "meter": text, "flavor": text, "credits": "1"}]
+        forecast = {"state": text, "p50": text, "burn_per_day": text}
+        return {"burned": burned, "lines": lines, "forecast": forecast, text: text}
+
+    for kind in NoticeKind:
+        plain = received(mail_of(tiding(kind=kind, facts=facts("harmless"))))
+        message = received(mail_of(tiding(kind=kind, facts=facts(name)), language=name))
+
+        assert HEADERS == Counter(message.keys())
+        assert tags_of(plain) == tags_of(message)
+        assert not any(part.defects for part in message.walk())
+
+
+def test_a_language_that_nobody_knows_is_the_usual_one() -> None:
+    german = replace(LETTERHEAD, language=Language.GERMAN)
+    mails = [mail_of(tiding(), language=code) for code in ("", "xx", "de", "en")]
+
+    languages = [received(mail, german)["Content-Language"] for mail in mails]
+
+    assert ["de", "de", "de", "en"] == languages
+
+
+def test_umlauts_arrive_in_the_subject_the_name_and_the_text() -> None:
+    one = tiding(project="Größenmessung Überfluß")
+    message = received(mail_of(one, owner="Jörg Müßig", language="de"))
+
+    assert "Jörg Müßig" == name_in("To", message)
+    assert "Projekt Größenmessung Überfluß hat die Hälfte" in text_in("Subject", message)
+    assert "Guten Tag Jörg Müßig," in text_of(message)

@@ -40,13 +40,14 @@ def examples() -> list[Any]:
     ]
 
 
-def lines_of(written: dict[str, Any]) -> Lines:
-    return Lines(
-        **{
-            name: tuple(map(Decimal, value)) if isinstance(value, list) else value
-            for name, value in (written | {"hysteresis_percent": Decimal(5)} | written).items()
-        }
-    )
+def lines_of(settings: dict[str, Any]) -> Lines:
+    values: dict[str, Any] = {
+        name: tuple(map(Decimal, value)) if isinstance(value, list) else value
+        for name, value in settings.items()
+    }
+    if "hysteresis_percent" in values:
+        values["hysteresis_percent"] = Decimal(values["hysteresis_percent"])
+    return Lines(**values)
 
 
 def figure(text: str) -> Decimal | None:
@@ -71,9 +72,7 @@ def written(draft: NoticeDraft | None) -> str:
 
 
 @pytest.mark.parametrize("settings,steps", examples())
-def test_an_example_of_the_page_is_what_happens(
-    settings: dict[str, Any], steps: list[Row]
-) -> None:
+def test_an_example_of_the_page_is_what_happens(settings: dict[str, Any], steps: list[Row]) -> None:
     lines = lines_of(settings)
     told: dict[Line, Told] = {}
     facts = dict.fromkeys(FIGURES, "unknown")

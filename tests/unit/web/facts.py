@@ -6,10 +6,10 @@ from typing import Any
 
 from os_credits.domain.amount import Credits, credits_of
 from os_credits.domain.balance import Balance
-from os_credits.domain.entry import EntryKind
+from os_credits.domain.forecast import StoredForecast
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
-from os_credits.store.spending import Given, Metered, Spent
+from os_credits.store.spending import Metered, Moved, Spent
 from os_credits.web.history import PageFacts
 from os_credits.web.span import span_of
 
@@ -31,8 +31,24 @@ def spent(start: datetime, amount: str, meter_id: int = 1, flavor_id: int = 0) -
     return Spent(start, meter_id, flavor_id, credits_of(amount))
 
 
-def given(hour: datetime, amount: str) -> Given:
-    return Given(hour, EntryKind.GRANT, credits_of(amount), "because")
+def moved(start: datetime, given: str, taken: str = "0") -> Moved:
+    return Moved(start, credits_of(given), credits_of(taken))
+
+
+def forecast(state: str = "short", **more: Any) -> StoredForecast:
+    """Give a forecast; without more, one that lacks history."""
+    values: dict[str, Any] = {
+        "project_id": 1,
+        "computed_at": NOW,
+        "state": state,
+        "needs_days": 3 if state == "short" else 0,
+        "p10": None,
+        "p50": None,
+        "p90": None,
+        "burn_per_day": credits_of("0"),
+        "facts": {"balance": "0.000000", "without": [], "coming": []},
+    }
+    return StoredForecast(**{**values, **more})
 
 
 def facts(
@@ -40,7 +56,7 @@ def facts(
     left: str,
     granted: str = "0",
     charges: list[Spent] | None = None,
-    gifts: list[Given] | None = None,
+    gifts: list[Moved] | None = None,
     metered: list[Metered] | None = None,
     first: tuple[datetime, Credits] | tuple[None, None] | None = None,
     start: datetime | None = None,
@@ -49,7 +65,16 @@ def facts(
 ) -> PageFacts:
     gifts = gifts or []
     if first is None:
-        first = (gifts[-1].hour, gifts[-1].amount) if gifts else (None, None)
+        first = (gifts[-1].start, gifts[-1].given) if gifts else (None, None)
+    values: dict[str, Any] = {
+        "changes": [],
+        "lots": [],
+        "partners": {},
+        "forecast": forecast(),
+        "closing": None,
+        "left": credits_of(left),
+        "span": span_of(span),
+    }
     return PageFacts(
         project=PROJECT,
         balance=Balance(
@@ -62,14 +87,13 @@ def facts(
             expiring=credits_of(0),
             as_of=NOW,
         ),
-        span=span_of(span),
         start=start or day(8),
         charges=charges or [],
-        given=gifts,
+        moved=gifts,
         metered=metered or [],
         first_given=first,
         last_day=credits_of("0"),
         meters={1: VCPU, 2: SERVER},
         flavors={0: "", **{number: f"m1.{number}" for number in range(1, 20)}},
-        **more,
+        **{**values, **more},
     )

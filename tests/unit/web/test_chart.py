@@ -6,7 +6,7 @@ from decimal import Decimal
 from os_credits.domain.amount import credits_of
 from os_credits.web.chart import chart_of
 from os_credits.web.history_view import view_of
-from tests.unit.web.facts import NOW, day, facts, given, spent
+from tests.unit.web.facts import NOW, day, facts, moved, spent
 
 LINES = (Decimal(50), Decimal("12.5"), Decimal(0))
 
@@ -33,7 +33,7 @@ def test_before_the_first_grant_the_line_is_counted_back_from_it() -> None:
         left="80",
         granted="100",
         charges=[spent(day(8), "5"), spent(day(9), "7"), spent(day(10), "8")],
-        gifts=[given(day(10, 3), "100")],
+        gifts=[moved(day(10), "100")],
     )
     chart = chart_of(made, view_of(made), LINES)
 

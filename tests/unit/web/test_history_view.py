@@ -7,7 +7,7 @@ import pytest
 from os_credits.domain.amount import credits_of
 from os_credits.store.spending import Metered
 from os_credits.web.history_view import view_of
-from tests.unit.web.facts import NOW, day, facts, given, spent
+from tests.unit.web.facts import NOW, day, facts, moved, spent
 
 
 def test_every_step_up_to_now_has_a_row_the_latest_first() -> None:
@@ -23,7 +23,7 @@ def test_what_is_left_is_counted_back_from_now() -> None:
             left="65",
             granted="100",
             charges=[spent(day(8), "5"), spent(day(9), "20"), spent(day(10), "10")],
-            gifts=[given(day(9, 7), "30")],
+            gifts=[moved(day(9), "30")],
             first=(day(1), credits_of("70")),
         )
     )
@@ -39,7 +39,7 @@ def test_before_any_credits_were_given_nothing_is_said_to_be_left() -> None:
             left="85",
             granted="100",
             charges=[spent(day(8), "5"), spent(day(9), "10")],
-            gifts=[given(day(9, 23), "100")],
+            gifts=[moved(day(9), "100")],
         )
     )
 
@@ -53,7 +53,7 @@ def test_debt_is_shown_as_it_is() -> None:
             left="-20",
             granted="10",
             charges=[spent(day(10), "30")],
-            gifts=[given(day(8), "10")],
+            gifts=[moved(day(8), "10")],
         )
     )
 
@@ -125,7 +125,7 @@ def test_hours_are_summed_up_to_days_in_the_table_of_a_week() -> None:
             span="7d",
             start=day(9, 22),
             charges=[spent(day(9, 22), "5"), spent(day(9, 23), "1"), spent(day(10, 14), "10")],
-            gifts=[given(day(9, 23), "100")],
+            gifts=[moved(day(9, 23), "100")],
         )
     )
 

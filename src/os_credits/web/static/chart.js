@@ -39,6 +39,9 @@
       return place === 0 ? `${clock(moment)}\n${date(moment)}` : clock(moment);
     });
 
+  // What is to come stands behind what was: the chart reaches as far as the forecast.
+  const reachOf = (data) => Math.max(data.until, data.forecast ? data.forecast.until : 0);
+
   // Both charts reserve the same room for their figures, so that their times stand in line.
   const axes = (figureRoom) => [
     {
@@ -79,7 +82,7 @@
     tzDate: utc,
     padding: [12, 22, 0, 0],
     cursor: { drag: { x: false, y: false }, points: { size: 7 }, sync: { key: "credits" } },
-    scales: { x: { time: true, range: () => [data.starts[0], data.until] }, y: { range } },
+    scales: { x: { time: true, range: () => [data.starts[0], reachOf(read())] }, y: { range } },
     axes: axes(figureRoom),
     series,
     hooks: { ready: [restOnLatest], setCursor: [restOnLatest], ...hooks },
@@ -92,6 +95,7 @@
     ctx.font = `${11 * devicePixelRatio}px system-ui, sans-serif`;
     ctx.textAlign = "right";
     ctx.lineWidth = devicePixelRatio;
+    let labelled = Infinity;
     for (const line of lines()) {
       if (line.value < plot.scales.y.min || line.value > plot.scales.y.max) continue;
       const y = Math.round(plot.valToPos(line.value, "y", true));
@@ -101,8 +105,62 @@
       ctx.moveTo(bbox.left, y);
       ctx.lineTo(bbox.left + bbox.width, y);
       ctx.stroke();
+      if (Math.abs(labelled - y) < 14 * devicePixelRatio) continue; // one label would hide the other
       ctx.fillText(line.label, bbox.left + bbox.width, y - 4 * devicePixelRatio);
+      if (line.label) labelled = y;
     }
+    ctx.restore();
+  };
+
+  // The balance goes on: a band between the early and the late date, a line to the middle one.
+  const drawForecast = (plot) => {
+    const { forecast } = read();
+    if (!forecast) return;
+    const { ctx, bbox } = plot;
+    const place = ([seconds, credits]) => [
+      plot.valToPos(seconds, "x", true),
+      plot.valToPos(Number(credits), "y", true),
+    ];
+    const follow = (path) => path.map(place).forEach(([x, y]) => ctx.lineTo(x, y));
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.fillStyle = faint(style("--chart-line"), 14);
+    ctx.beginPath();
+    follow(forecast.early);
+    follow([...forecast.late].reverse());
+    ctx.fill();
+    ctx.strokeStyle = style("--chart-line");
+    ctx.lineWidth = 1.75 * devicePixelRatio;
+    ctx.setLineDash([2 * devicePixelRatio, 5 * devicePixelRatio]);
+    ctx.lineCap = "round";
+    ctx.beginPath();
+    follow(forecast.middle);
+    ctx.stroke();
+    ctx.restore();
+    markEnd(plot, forecast);
+  };
+
+  const markEnd = (plot, forecast) => {
+    const { ctx, bbox } = plot;
+    const isInSight = forecast.at <= plot.scales.x.max;
+    const x = isInSight ? plot.valToPos(forecast.at, "x", true) : bbox.left + bbox.width;
+    const y = plot.valToPos(0, "y", true);
+    ctx.save();
+    ctx.font = `600 ${11 * devicePixelRatio}px system-ui, sans-serif`;
+    ctx.fillStyle = style("--chart-line");
+    if (isInSight) {
+      ctx.beginPath();
+      ctx.arc(x, y, 4 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.fill();
+    }
+    const text = isInSight ? forecast.label : `${forecast.label} →`;
+    const width = ctx.measureText(text).width;
+    const right = bbox.left + bbox.width;
+    ctx.textAlign = "left";
+    const start = isInSight ? Math.min(x + 7 * devicePixelRatio, right - width) : right - width;
+    ctx.fillText(text, start, y - 8 * devicePixelRatio);
     ctx.restore();
   };
 
@@ -116,8 +174,10 @@
   ];
 
   const leftRange = (plot, low, high) => {
+    const { forecast } = read();
+    const ahead = forecast ? forecast.late.map(([, credits]) => Number(credits)) : [];
     const min = Math.min(low ?? 0, 0);
-    const max = Math.max(high ?? 0, 0);
+    const max = Math.max(high ?? 0, 0, ...ahead);
     const room = (max - min || 1) * 0.08;
     return [min < 0 ? min - room : 0, max + room];
   };
@@ -140,7 +200,7 @@
       },
     ];
     if (data.expected.every((text) => text === null)) series.pop();
-    const hooks = { drawAxes: [drawLines(leftLines)] };
+    const hooks = { drawAxes: [drawLines(leftLines)], draw: [drawForecast] };
     const columns = leftColumns(data).slice(0, series.length);
     return new uPlot(options(data, holder, figureRoom, series, leftRange, hooks), columns, holder);
   };
@@ -203,7 +263,7 @@
     const same = ["labels", "starts", "until"].every(
       (name) => JSON.stringify(data[name]) === JSON.stringify(drawn[name]),
     );
-    if (!same || data.expected.some((text, place) => (text === null) !== (drawn.expected[place] === null))) {
+    if (!same || reachOf(data) !== reachOf(drawn) || data.expected.some((text, place) => (text === null) !== (drawn.expected[place] === null))) {
       draw();
       return;
     }
