@@ -32,7 +32,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -84,6 +84,9 @@ mutants: install ## Try each mutation of tests/mutations on a copy: its test mus
 
 bench-quick: install ## Print how fast samples go through the door, beside a raw binary COPY
 	@$(WITH_SERVER) --on-disk python -m benchmarks.quick $(ARGS)
+
+bench-mail: install ## Time pushes while mail server, webhook and portal hang, and while they answer
+	@$(WITH_SERVER) --on-disk python -m benchmarks.mail_hung
 
 lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # A date that is further off, or was not told, counts as this much (300 %), for both methods.
 ERROR_MAX = 3.0
+TOLD_DAYS_MIN = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,8 @@ class Score:
     mean: float
     straight_median: float
     straight_mean: float
-    width: float
+    log: float
+    straight_log: float
 
     @property
     def coverage(self) -> float:
@@ -44,10 +46,6 @@ def score(outcomes: Sequence[Outcome]) -> Score:
     after_asked = [each for each in outcomes if each.p90 < each.known]
     error = np.array([_error(each, each.p50) for each in outcomes])
     straight = np.array([_error(each, each.straight) for each in outcomes])
-    width = [
-        (min(each.p90, each.known) - min(each.p10, each.known)) / min(each.truth, each.known)
-        for each in outcomes
-    ]
     return Score(
         cases=len(outcomes),
         censored=sum(each.truth > each.known for each in outcomes),
@@ -57,11 +55,19 @@ def score(outcomes: Sequence[Outcome]) -> Score:
         mean=float(error.mean()),
         straight_median=float(np.median(straight)),
         straight_mean=float(straight.mean()),
-        width=float(np.median(width)),
+        log=float(np.mean([_log_error(each, each.p50) for each in outcomes])),
+        straight_log=float(np.mean([_log_error(each, each.straight) for each in outcomes])),
     )
 
 
 def _error(outcome: Outcome, told: float) -> float:
-    """Give the error of a date, both dates cut at the last day of which the truth is known."""
+    """Give the share by which a date is wrong, both cut at the last day that is known."""
     truth = min(outcome.truth, outcome.known)
     return min(abs(min(told, outcome.known) - truth) / truth, ERROR_MAX)
+
+
+def _log_error(outcome: Outcome, told: float) -> float:
+    """Give the logarithm of the factor by which a date is wrong: twice is as bad as half."""
+    truth = min(outcome.truth, outcome.known)
+    told = max(min(told, outcome.known), TOLD_DAYS_MIN)
+    return abs(float(np.log(told / truth)))

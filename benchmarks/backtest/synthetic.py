@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.backtest.cases import Outcome, Series, outcomes
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -140,3 +142,10 @@ FAMILIES: dict[str, Callable[[np.random.Generator], NDArray[np.float64]]] = {
         mixed,
     )
 }
+
+
+def ask(family: str, seed: int, count: int) -> list[Outcome]:
+    """Make one project of a family and ask for its forecast from so many hours of its life."""
+    chance = np.random.default_rng((list(FAMILIES).index(family), seed))
+    series = Series(family, FAMILIES[family](chance))
+    return list(outcomes(series, count, chance))

@@ -119,7 +119,9 @@ class Quarter:
         freeze(self.database_url, START)
         for number in range(count):
             plan = draw_project(self.chance, number, hours, count)
-            found, _ = await create_project(self.core.pool, ProjectKey("", plan.name, "", plan.name))
+            found, _ = await create_project(
+                self.core.pool, ProjectKey("", plan.name, "", plan.name)
+            )
             for owner in range(plan.owners):
                 change = PersonChange(f"owner{owner}@{plan.name}.example", {})
                 await add_person(self.core.pool, found.id, change)

@@ -15,6 +15,8 @@ from os_credits.domain.grant import GrantRequest, Terms
 from os_credits.domain.instruction import Adjustment, Instruction, TopUp, Transfer, Void
 from os_credits.errors import Conflict, InvalidInput
 from os_credits.flows.accounts import instruct
+from os_credits.flows.burn import read_burned
+from os_credits.store.batches import read_now
 from os_credits.store.pool import Pool, connection, open_pool
 from tests.core import Core, opened_core
 from tests.frozen_clock import freeze
@@ -253,3 +255,19 @@ async def test_an_allowance_is_ended_once(core: Core) -> None:
 
     with pytest.raises(Conflict, match="once"):
         await instruct(core.pool, AllowanceEnd(ada, allowance_id, MONTH, "e", "op", "k3"), WATCH)
+
+
+async def test_a_grant_that_was_taken_back_pays_for_nothing(core: Core) -> None:
+    ada, _ = await projects(core)
+    first = GrantRequest(ada, credits_of(5), "", "op", "k1", Terms(None, None, -1))
+    wrong = (await instruct(core.pool, first, WATCH)).effect.grant_id or 0
+    right = await instruct(core.pool, GrantRequest(ada, credits_of(10), "", "op", "k2"), WATCH)
+    await instruct(core.pool, Void(ada, wrong, "", "op", "k3"), WATCH)
+    await instruct(core.pool, Adjustment(ada, credits_of(-4), "", "op", "k4"), WATCH)
+
+    async with connection(core.pool) as conn:
+        burned = await read_burned(conn, [ada], await read_now(conn))
+
+    assert [(right.effect.grant_id, 4_000_000, 6_000_000)] == [
+        (one.lot.id, one.burned_micro, one.left_micro) for one in burned[ada].states
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from os_credits.domain.period import DAY_MS, floor_day, from_ms, to_ms
 from os_credits.domain.tree import FOREVER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from os_credits.domain.tree import Span
@@ -21,29 +22,51 @@ LENGTHS = ("month", "day", "hour")
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Whole months, days or hours (`length`) of a project from `start` up to `end`.
+    """Whole months, days or hours (`length`) of some projects from `start` up to `end`.
 
-    `sum_id` says into which sum they go.
+    `sum_id` says into which sum they go, `group` which projects they are.
     """
 
     sum_id: int
-    project_id: int
+    group: int
     length: str
     start: datetime
     end: datetime
 
 
-def stretches(
-    spans: Sequence[Span], moments: Sequence[datetime], first_id: int
-) -> Iterator[Stretch]:
-    """Cut spans at moments that rise; what begins at the i-th has the `sum_id` first_id + i.
+class Stretches:
+    """All stretches that are to be summed, and the projects of each group.
 
-    The first moment lies before every span.
+    Projects whose hours are the same make one group: mostly there are many.
     """
-    for place, (start, end) in enumerate(zip(moments, [*moments[1:], FOREVER], strict=True)):
+
+    def __init__(self) -> None:
+        """Begin without any."""
+        self.pieces: list[Stretch] = []
+        self.members: list[tuple[int, int]] = []
+        self._group_count = 0
+        self._sum_count = 0
+
+    def add(self, spans: Iterable[Span], moments: Sequence[datetime]) -> range:
+        """Cut spans at moments that rise; gives the `sum_id` of each moment up to the next one.
+
+        The first moment lies before every span.
+        """
+        first = self._sum_count
+        self._sum_count += len(moments)
+        groups: dict[tuple[datetime, datetime], list[int]] = defaultdict(list)
         for span in spans:
-            for length, first, last in cut(max(start, span.start), min(end, span.end)):
-                yield Stretch(first_id + place, span.project_id, length, first, last)
+            groups[span.start, span.end].append(span.project_id)
+        for hours, project_ids in groups.items():
+            self.members += [(self._group_count, one) for one in project_ids]
+            self._cut(first, moments, *hours)
+            self._group_count += 1
+        return range(first, self._sum_count)
+
+    def _cut(self, first: int, moments: Sequence[datetime], start: datetime, end: datetime) -> None:
+        for place, (since, until) in enumerate(zip(moments, [*moments[1:], FOREVER], strict=True)):
+            for piece in cut(max(since, start), min(until, end)):
+                self.pieces.append(Stretch(first + place, self._group_count, *piece))
 
 
 def cut(start: datetime, end: datetime) -> Iterator[tuple[str, datetime, datetime]]:

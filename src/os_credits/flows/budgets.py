@@ -20,7 +20,7 @@ from os_credits.domain.grant import GrantState
 from os_credits.domain.instruction import digest_of
 from os_credits.domain.lot import Burned, event_times
 from os_credits.domain.period import floor_hour
-from os_credits.domain.stretch import stretches
+from os_credits.domain.stretch import Stretches
 from os_credits.domain.tree import FOREVER, Tree
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.organisations import read_spans
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from os_credits.domain.balance import Balance
     from os_credits.domain.budget import Budget, BudgetRequest
     from os_credits.domain.lot import Lot
-    from os_credits.domain.stretch import Stretch
     from os_credits.domain.tree import Span
     from os_credits.store.pool import Connection
 
@@ -133,14 +132,8 @@ async def _sum_used(
     conn: Connection, running: Mapping[int, tuple[Lot, ...]], spans: Mapping[int, Sequence[Span]]
 ) -> dict[int, list[int]]:
     """Sum what was used beneath each organisation between the events of its budgets."""
-    wanted: list[Stretch] = []
-    ids: dict[int, range] = {}
-    count = 0
-    for node, of_node in running.items():
-        moments = event_times(of_node)
-        ids[node] = range(count, count + len(moments))
-        wanted += stretches(spans[node], moments, count)
-        count += len(moments)
+    wanted = Stretches()
+    ids = {node: wanted.add(spans[node], event_times(of_node)) for node, of_node in running.items()}
     sums = await span_sums.sum_stretches(conn, wanted)
     return {node: [sums.get(one, 0) for one in of_node] for node, of_node in ids.items()}
 

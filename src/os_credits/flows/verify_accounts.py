@@ -9,7 +9,7 @@ from os_credits.domain.entry import CHAIN_START
 from os_credits.flows.burn import read_burned
 from os_credits.ledger.audit import AccountAudit
 from os_credits.ledger.chain import seal_hash
-from os_credits.store import accounts, balances, batches
+from os_credits.store import accounts, balances, batches, booked_usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,6 +54,10 @@ async def check_accounts(
     ) in await accounts.find_heads_without_entry(conn, project_ids):
         where = {"seal": seal_id, "project": project_id, "sequence": sequence}
         findings.note(Layer.SEALS, "sealed head", where, stored, entry_hash or "no such entry")
+    for wrong in await booked_usage.find_wrong_sums(conn, project_ids):
+        place = {"project": wrong.project_id, wrong.length: f"{wrong.start:%Y-%m-%d}"}
+        what = f"booked usage of a {wrong.length}"
+        findings.note(Layer.BALANCES, what, place, wrong.stored, wrong.recomputed)
     return sum(audit.transferred_micro for audit in audits.values())
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from os_credits.forecast.history import DAY_HOURS, Floats
-from os_credits.forecast.ways import WAYS, Past, Stance
+from os_credits.forecast.ways import NEWS_HOURS, WAYS, Past, Stance
 
 # Days for which a way is tried.
 HORIZONS = (1, 2, 4, 7, 14, 28, 45)
@@ -25,10 +25,11 @@ _FORGET_DAYS = 30.0
 # Ways whose error is this much above the least one (all of it and its share) count a third.
 _TOLERANCE, _TOLERANCE_SHARE = 0.004, 0.1
 _TRUST = np.array([way.trust for way in WAYS])
-# Hours whose usage is news if it is so many times of what is usual beside the level.
-_NEWS_HOURS = 3
-_SURPRISE_MIN, _SURPRISE_MAX = 3.0, 8.0
-_IS_NEWS = np.array([way.now_hours == _NEWS_HOURS for way in WAYS])
+# Usage beside the level is news if it is so many times of what is usual.
+_SURPRISE_MIN = 3.0
+_NEWS_MAX = 0.9
+_NEWS_WEIGHT = np.where([way.now_hours == NEWS_HOURS for way in WAYS], _TRUST, 0)
+_NEWS_WEIGHT /= _NEWS_WEIGHT.sum()
 # The spread (of a logarithm, after four days) of projects in general counts as so many trials.
 _SPREAD_OF_ALL, _SPREAD_TRIALS = 0.25, 3.0
 _SPREAD_DAYS = 4
@@ -78,10 +79,8 @@ def outlook(hourly: Floats, rhythm: Floats, likely_days: float) -> Outlook:
     stance = past.stance(np.array([hourly.size]))
     trials = _trials(past, before, floor)
     weight = _weights(trials, likely_days)
-    if hourly[-_NEWS_HOURS:].any():
-        # If nothing runs at all, what is measured may only be late: that is no news.
-        weight = weight * _news(before, stance, past.mean)
-        weight = weight / weight.sum()
+    news = _news(before, stance, past.mean)
+    weight = weight * (1 - news) + _NEWS_WEIGHT * news
     return Outlook(
         stance=stance,
         weight=weight,
@@ -121,14 +120,15 @@ def _weights(trials: list[_Trial], likely_days: float) -> Floats:
     return np.asarray(weight / weight.sum())
 
 
-def _news(before: Stance, stance: Stance, mean: float) -> Floats:
-    """Weigh up the ways of the last hours if what runs beside the level is like nothing before.
+def _news(before: Stance, stance: Stance, mean: float) -> float:
+    """Give the share of paths that follow the last hours because nothing before was like them.
 
-    The past has not tried a project that for the first time started fifty servers.
+    The past has not tried a project that for the first time started fifty servers. Hours that
+    lack usage are no news: it may be late.
     """
     usual = np.sqrt((before.beside**2).mean(axis=1)) + _FLOOR_SHARE * mean
-    surprise = np.abs(stance.beside[:, 0]) / usual - _SURPRISE_MIN
-    return np.where(_IS_NEWS, np.exp(np.clip(surprise, 0, _SURPRISE_MAX)), 1.0)
+    surprise = float((stance.beside[:, 0] / usual)[_NEWS_WEIGHT > 0].min()) - _SURPRISE_MIN
+    return _NEWS_MAX * (1 - float(np.exp(-max(surprise, 0.0) / _SURPRISE_MIN)))
 
 
 def _kept(trials: list[_Trial]) -> int:

@@ -25,7 +25,7 @@ _REPLAYED_MAX = 0.6
 _REPLAYED_DAYS = 28
 # Chance has longer tails than a normal distribution: projects end, others take off.
 _TAIL_FREEDOM = 3.0
-_TAIL_SCALE = 0.45
+_TAIL_SCALE = 0.4
 # Projects of which little can be told err even more than their own errors say.
 _TAIL_MORE = 2.0
 _TAIL_GROWTH = 0.3

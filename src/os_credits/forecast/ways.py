@@ -18,6 +18,8 @@ TREND_FADING = 0.03
 # Fewer hours of the mean rhythm say nothing of a level.
 _RHYTHM_MIN = 1.0
 _FOREVER = 1e9
+# The least hours that are looked at, and so the first to show that something began.
+NEWS_HOURS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ class Way:
 _LEVEL_DAYS = (7, 28, 90)
 WAYS = (
     *(Way(days) for days in _LEVEL_DAYS),
-    *(Way(*each) for each in product(_LEVEL_DAYS, (3, 24, 72), (3.0, 14.0, _FOREVER))),
+    *(Way(*each) for each in product(_LEVEL_DAYS, (NEWS_HOURS, 24, 72), (3.0, 14.0, _FOREVER))),
     *(Way(days, trend_days=days) for days in (7, 14)),
     *(Way(days, 24, 14.0, days) for days in (7, 14)),
 )

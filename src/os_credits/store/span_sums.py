@@ -10,7 +10,7 @@ from os_credits.domain.organisation import OrganisationSum
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from os_credits.domain.stretch import Stretch
+    from os_credits.domain.stretch import Stretches
     from os_credits.domain.tree import Span
     from os_credits.store.pool import Connection
 
@@ -50,7 +50,7 @@ async def sum_by_part(conn: Connection, spans: Sequence[Span]) -> list[Organisat
     return [OrganisationSum(**dict(row)) for row in rows]
 
 
-async def sum_stretches(conn: Connection, stretches: Sequence[Stretch]) -> dict[int, int]:
+async def sum_stretches(conn: Connection, wanted: Stretches) -> dict[int, int]:
     """Sum what was used in these stretches of time, by their `sum_id`, in millionths.
 
     Used is what is booked (by months, by days, and where these do not fit by entries) and what
@@ -59,8 +59,10 @@ async def sum_stretches(conn: Connection, stretches: Sequence[Stretch]) -> dict[
     rows = await conn.fetch(
         """
         WITH stretch AS (
-            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[],
-                                 $5::timestamptz[]) AS s(sum_id, project_id, length, start, "end")
+            SELECT p.sum_id, m.project_id, p.length, p.start, p."end"
+            FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[],
+                        $5::timestamptz[]) AS p(sum_id, group_id, length, start, "end")
+            JOIN unnest($6::bigint[], $7::bigint[]) AS m(group_id, project_id) USING (group_id)
         )
         SELECT sum_id, sum(amount) AS used
         FROM (
@@ -81,10 +83,12 @@ async def sum_stretches(conn: Connection, stretches: Sequence[Stretch]) -> dict[
         ) used
         GROUP BY sum_id
         """,
-        [one.sum_id for one in stretches],
-        [one.project_id for one in stretches],
-        [one.length for one in stretches],
-        [one.start for one in stretches],
-        [one.end for one in stretches],
+        [one.sum_id for one in wanted.pieces],
+        [one.group for one in wanted.pieces],
+        [one.length for one in wanted.pieces],
+        [one.start for one in wanted.pieces],
+        [one.end for one in wanted.pieces],
+        [group for group, _ in wanted.members],
+        [project_id for _, project_id in wanted.members],
     )
     return {row["sum_id"]: to_micro(row["used"]) for row in rows}

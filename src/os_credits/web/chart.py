@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from os_credits.web.steps import Row
 
 
-# Room for what is to come: as much as for what was, but for some days at least.
-AHEAD_MIN = timedelta(days=7)
+# Room for what is to come: as much as for what was; for some days if the span has as many.
+AHEAD_DAYS = timedelta(days=7)
 # Where a band has no end within what is looked ahead.
 LOOKED_AHEAD = timedelta(days=730)
 
@@ -94,7 +94,7 @@ def _forecast(facts: PageFacts) -> dict[str, Any] | None:
     if not is_shown or p10 is None or p50 is None or p10 <= now:
         return None
     p90 = forecast.p90 or now + LOOKED_AHEAD
-    shown = max(now - facts.start, AHEAD_MIN)
+    shown = max(now - facts.start, min(facts.span.length, AHEAD_DAYS))
     return {
         "until": _seconds(min(p90 + (p90 - now) / 20, now + shown)),
         "at": _seconds(p50),

@@ -25,7 +25,7 @@ def words_of(forecast: StoredForecast) -> str:
     if forecast.p50 is not None:
         day = _day(forecast.p50, 0)
         when = f"{day}, {forecast.p50:%H}:00 UTC" if _is_near(forecast) else day
-        return f"about {when}{_in_brackets(_band_of(forecast))}"
+        return f"about {when}{_in_brackets(band_of(forecast))}"
     match forecast.state:
         case "short":
             days = forecast.needs_days
@@ -35,12 +35,12 @@ def words_of(forecast: StoredForecast) -> str:
         case "idle":
             return "does not run out: nothing was used for a week"
         case "beyond":
-            return f"does not run out within two years{_in_brackets(_band_of(forecast))}"
+            return f"does not run out within two years{_in_brackets(band_of(forecast))}"
         case _:
             return "could not be worked out"
 
 
-def _band_of(forecast: StoredForecast) -> str:
+def band_of(forecast: StoredForecast) -> str:
     """Write the dates around the middle one, with years where they differ from its own."""
     p10, p50, p90 = forecast.p10, forecast.p50, forecast.p90
     year = p50.year if p50 is not None else 0

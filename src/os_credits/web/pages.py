@@ -23,7 +23,7 @@ from os_credits.store.projects import search_projects
 from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.chart import chart_of
-from os_credits.web.forecast_words import gain_of, words_of
+from os_credits.web.forecast_words import band_of, gain_of, words_of
 from os_credits.web.history import CHANGES_MAX, Asked, PageFacts, read_facts
 from os_credits.web.history_view import view_of
 from os_credits.web.lot_view import change_lines, lot_lines
@@ -152,6 +152,7 @@ def _context(
         "more_changes": len(changes) > CHANGES_MAX,
         "closing": facts.closing,
         "forecast_words": words_of(forecast),
+        "forecast_band": band_of(forecast),
         "without": [
             {"names": [each["resource"] for each in one["resources"]], "gain": gain_of(one)}
             for one in forecast.facts["without"]

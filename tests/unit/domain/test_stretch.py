@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from os_credits.domain.period import HOUR
-from os_credits.domain.stretch import LENGTHS, cut, stretches
+from os_credits.domain.stretch import LENGTHS, Stretches, cut
 from os_credits.domain.tree import Span
 
 START = datetime(2023, 11, 28, tzinfo=UTC)
@@ -53,17 +53,20 @@ def test_each_hour_of_a_span_goes_into_the_sum_of_the_moment_before_it(
     start, end = sorted((one, other + HOUR))
     rising = sorted([START - timedelta(days=400), *rising])
 
-    found = {
-        moment: piece.sum_id
-        for piece in stretches([Span(7, None, start, end)], rising, 10)
-        for moment in (
-            piece.start + count * HOUR for count in range((piece.end - piece.start) // HOUR)
-        )
-    }
+    wanted = Stretches()
+    wanted.add([], [START, end])
+    ids = wanted.add([Span(7, None, start, end), Span(8, 3, start, end)], rising)
 
+    assert range(2, 2 + len(rising)) == ids
+    assert [(0, 7), (0, 8)] == wanted.members
+    found = {
+        piece.start + count * HOUR: piece.sum_id
+        for piece in wanted.pieces
+        for count in range((piece.end - piece.start) // HOUR)
+    }
     hours = [start + count * HOUR for count in range((end - start) // HOUR)]
     expected = {
-        hour: 10 + max(place for place, moment in enumerate(rising) if moment <= hour)
+        hour: 2 + max(place for place, moment in enumerate(rising) if moment <= hour)
         for hour in hours
     }
     assert expected == found

@@ -11,7 +11,7 @@ from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
 from os_credits.store.spending import Metered, Moved, Spent
 from os_credits.web.history import PageFacts
-from os_credits.web.span import span_of
+from os_credits.web.span import Span, span_of
 
 NOW = datetime(2026, 3, 10, 14, 7, tzinfo=UTC)
 PROJECT = Project(id=1, site="here", external_id="", domain="d", name="p")
@@ -60,7 +60,7 @@ def facts(
     metered: list[Metered] | None = None,
     first: tuple[datetime, Credits] | tuple[None, None] | None = None,
     start: datetime | None = None,
-    span: str = "30d",
+    span: str | Span = "30d",
     **more: Any,
 ) -> PageFacts:
     gifts = gifts or []
@@ -73,7 +73,7 @@ def facts(
         "forecast": forecast(),
         "closing": None,
         "left": credits_of(left),
-        "span": span_of(span),
+        "span": span_of(span) if isinstance(span, str) else span,
     }
     return PageFacts(
         project=PROJECT,

@@ -1,12 +1,15 @@
 """The numbers behind the chart."""
 
 import json
+from datetime import timedelta
 from decimal import Decimal
+
+import pytest
 
 from os_credits.domain.amount import credits_of
 from os_credits.web.chart import chart_of
 from os_credits.web.history_view import view_of
-from tests.unit.web.facts import NOW, day, facts, moved, spent
+from tests.unit.web.facts import NOW, day, facts, forecast, moved, spent
 
 LINES = (Decimal(50), Decimal("12.5"), Decimal(0))
 
@@ -64,3 +67,39 @@ def test_amounts_travel_as_exact_text() -> None:
     chart = json.loads(json.dumps(chart_of(made, view_of(made), LINES)))
 
     assert chart["used"][0][1] == amount
+
+
+def test_the_balance_goes_on_to_nothing_with_the_grants_that_are_to_come() -> None:
+    ends = {
+        "p10": NOW + timedelta(days=8), "p50": NOW + timedelta(days=10),
+        "p90": NOW + timedelta(days=16),
+    }  # fmt: skip
+    coming = [{"at": (NOW + timedelta(days=5)).isoformat(), "credits": "100.000000"}]
+    made = facts(
+        left="50",
+        granted="100",
+        charges=[spent(day(9), "5")],
+        forecast=forecast("ok", **ends, facts={"balance": "50", "without": [], "coming": coming}),
+    )
+    chart = chart_of(made, view_of(made), LINES)["forecast"]
+
+    now = NOW.timestamp()
+    assert chart["middle"] == [
+        [now, "50.000000"],
+        [now + 5 * 86400, "-25.000000"],
+        [now + 5 * 86400, "75.000000"],
+        [now + 10 * 86400, "0"],
+    ]
+    assert chart["at"] == now + 10 * 86400
+    assert chart["label"] == "20 Mar 2026"
+    # As much room as for what was, and for a week at least.
+    assert chart["until"] == now + 7 * 86400
+
+
+@pytest.mark.parametrize("left,state", [("50", "short"), ("-1", "ok")])
+def test_without_a_date_or_anything_left_nothing_goes_on(left: str, state: str) -> None:
+    day_ahead = NOW + timedelta(days=1)
+    dates = dict.fromkeys(("p10", "p50", "p90"), day_ahead) if state == "ok" else {}
+    made = facts(left=left, charges=[spent(day(9), "5")], forecast=forecast(state, **dates))
+
+    assert chart_of(made, view_of(made), LINES)["forecast"] is None

@@ -5,8 +5,10 @@ from decimal import Decimal
 import pytest
 
 from os_credits.domain.amount import credits_of
+from os_credits.domain.period import HOUR
 from os_credits.store.spending import Metered
 from os_credits.web.history_view import view_of
+from os_credits.web.span import span_between
 from tests.unit.web.facts import NOW, day, facts, moved, spent
 
 
@@ -45,6 +47,40 @@ def test_before_any_credits_were_given_nothing_is_said_to_be_left() -> None:
 
     assert view.opening is None
     assert [row.left for row in view.steps] == [None, 85, 85]
+
+
+def test_what_expired_or_moved_away_is_taken() -> None:
+    view = view_of(
+        facts(
+            left="40",
+            granted="100",
+            charges=[spent(day(9), "20")],
+            gifts=[moved(day(9), "0", "30"), moved(day(10), "5", "15")],
+            first=(day(1), credits_of("100")),
+        )
+    )
+
+    assert view.opening == 100
+    assert [row.given for row in view.steps] == [0, 0, 5]
+    assert [row.taken for row in view.steps] == [0, 30, 15]
+    assert [row.left for row in view.steps] == [100, 50, 40]
+
+
+def test_a_time_that_is_over_ends_with_what_was_left_then() -> None:
+    span = span_between("2026-03-07", "2026-03-08", begin=day(7), now=NOW)
+    view = view_of(
+        facts(
+            left="70",
+            granted="100",
+            start=day(7),
+            span=span,
+            charges=[spent(day(8, 5), "30")],
+            gifts=[moved(day(7), "100")],
+        )
+    )
+
+    assert [row.start for row in view.steps] == [day(7) + number * HOUR for number in range(48)]
+    assert [view.steps[place].left for place in (0, 28, 29, 47)] == [100, 100, 70, 70]
 
 
 def test_debt_is_shown_as_it_is() -> None:

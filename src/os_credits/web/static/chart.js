@@ -160,6 +160,10 @@
     const right = bbox.left + bbox.width;
     ctx.textAlign = "left";
     const start = isInSight ? Math.min(x + 7 * devicePixelRatio, right - width) : right - width;
+    ctx.strokeStyle = style("--page");
+    ctx.lineWidth = 4 * devicePixelRatio;
+    ctx.lineJoin = "round";
+    ctx.strokeText(text, start, y - 8 * devicePixelRatio);
     ctx.fillText(text, start, y - 8 * devicePixelRatio);
     ctx.restore();
   };
