@@ -14,6 +14,7 @@ OUTAGE ?= 60
 SECONDS ?= 60
 EXAMPLES ?= 40
 ARGS ?=
+RECORDED ?=
 DOCKER_USERNAME ?=
 DOCKER_IMAGENAME ?= os_credits
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -32,7 +33,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail backtest lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -87,6 +88,9 @@ bench-quick: install ## Print how fast samples go through the door, beside a raw
 
 bench-mail: install ## Time pushes while mail server, webhook and portal hang, and while they answer
 	@$(WITH_SERVER) --on-disk python -m benchmarks.mail_hung
+
+backtest: install ## Hold run-out forecasts against what then happened (RECORDED=folder: recorded histories too)
+	@OPENBLAS_NUM_THREADS=1 $(IN_VENV) benchmarks.backtest $(RECORDED)
 
 lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock

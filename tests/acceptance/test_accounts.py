@@ -23,6 +23,7 @@ from tests.acceptance.accounts import (
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.documented import Documented, Reply, documented
 from tests.frozen_clock import freeze
+from tests.portal import KEY, open_portal
 
 ALPHA = "/api/v1/projects/alpha"
 WRITERS = 20
@@ -570,3 +571,38 @@ class at:  # noqa: N801 - reads as a word
 
     async def __aexit__(self, *error: Any) -> None:  # noqa: PYI036 - handed on
         await self._running.__aexit__(*error)
+
+
+# --- The portal
+
+
+async def test_the_service_follows_its_portal_and_says_how_that_fares(database_url: str) -> None:
+    async with open_portal() as portal:
+        portal.answers["alpha"] = "12.5"
+        settings = settings_for(
+            database_url,
+            portal_url=portal.url,
+            portal_key=KEY,
+            portal_poll_interval_seconds=0.2,
+        )
+        async with running(settings) as service:
+            client = await documented(service)
+            await tell(client, "/api/v1/projects", {"name": "alpha"}, status=201)
+            await wait_until(client, "alpha", current=Decimal("12.5"))
+            portal.answers["alpha"] = "10"
+            await wait_until(client, "alpha", current=Decimal(10))
+            portal.status = 500
+            job = await _job_that_failed(client, "portal")
+
+        assert job["last_error"] == "Unavailable: the portal answered with status 500"
+        assert set(portal.asked) == {"alpha"}
+
+
+async def _job_that_failed(client: Documented, name: str) -> dict[str, Any]:
+    async with asyncio.timeout(STARTING_SECONDS_MAX):
+        while True:
+            async with client.service.request("GET", "/stats", key="admin") as response:
+                jobs = {one["name"]: one for one in (await response.json())["jobs"]}
+            if jobs[name]["failures"]:
+                return jobs[name]
+            await asyncio.sleep(0.05)

@@ -95,7 +95,7 @@ async def test_a_crossing_is_told_on_every_channel_in_the_owners_language(
         with program_on(database_url) as program:
             words = ("notices", "mail", str(notice["id"]), "--language", "de", "--name", "Jörg")
             public = {"OS_CREDITS_PUBLIC_URL": "https://credits.cloud.example"}
-            shown = await asyncio.to_thread(program, *words, **public)
+            shown = await asyncio.to_thread(lambda: program(*words, status=0, **public))
 
     [(recipients, mail)] = scene.mails.received
     assert ["joerg@lab.example"] == recipients
@@ -116,7 +116,7 @@ async def test_a_crossing_is_told_on_every_channel_in_the_owners_language(
     assert shown.output.split("\n", 4)[4].strip() == text.split("\n", 2)[2].strip()
 
 
-@pytest.mark.parametrize("hanging", ["mail", "webhook", "portal"])
+@pytest.mark.parametrize("hanging", ["mail", "webhook"])
 async def test_a_channel_that_hangs_holds_up_neither_the_others_nor_a_push(
     database_url: str, hanging: str
 ) -> None:
@@ -128,8 +128,7 @@ async def test_a_channel_that_hangs_holds_up_neither_the_others_nor_a_push(
         }
         del others[hanging]
         scene.mails.pause_seconds = TIMEOUT_SECONDS if hanging == "mail" else 0
-        for name, one in (("webhook", scene.hook), ("portal", scene.portal)):
-            one.answers.extend([HANG] * (name == hanging))
+        scene.hook.answers.extend([HANG] * (hanging == "webhook"))
 
         await scene.cross()
         await scene.wait_for(*others.values())
@@ -147,6 +146,6 @@ def test_a_broken_template_stops_the_start(database_url: str, tmp_path: Path) ->
     with program_on(database_url) as program:
         folder = {"OS_CREDITS_MAIL_TEMPLATE_FOLDER": str(tmp_path)}
 
-        result = program("serve", status=1, **folder)
+        result = program("serve", status=78, **folder)
 
     assert "template mail.html: TemplateSyntaxError: " in result.output

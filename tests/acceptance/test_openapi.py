@@ -9,7 +9,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from os_credits.app import create_app
 from tests.acceptance.conftest import Service, settings_for
 
-METHODS = {"get", "post", "put", "delete"}
+METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 async def _document(service: Service) -> dict:  # type: ignore[type-arg]

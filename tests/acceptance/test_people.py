@@ -227,7 +227,8 @@ def test_every_bad_row_of_a_file_is_named(program: Program, tmp_path: Path) -> N
         program("project", "add", "twice", *words)
     file = write(
         tmp_path / "people.csv",
-        "project,site,email,role\ntwice,,ada@example.org,\ntwice,a,\x1b[2J,\ntwice,a,x@y.org,boss\n",
+        "project,site,email,role\ntwice,,ada@example.org,\n"
+        "twice,a,\x1b[2J,\ntwice,a,x@y.org,boss\n",
     )
 
     message = program.refuse("people", "import", file, status=2)

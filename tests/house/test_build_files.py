@@ -170,6 +170,7 @@ def test_docker_image_is_tagged_with_the_version(variables: list[str], expected:
         "soak",
         "mutants",
         "bench-quick",
+        "backtest",
         "bench-mail",
         "lock",
         "clean",

@@ -127,7 +127,7 @@ def test_settings_are_known_to_app_and_cli_only() -> None:
 
 
 def test_pure_rooms_know_no_clock_no_chance_no_log_and_no_coroutine() -> None:
-    pure = ("domain", "decode", "rating", "ledger")
+    pure = ("domain", "decode", "rating", "ledger", "forecast")
     forbidden = {"asyncio", "logging", "random", "secrets", "structlog", "time"}
     found = []
     for path in service_files():

@@ -74,6 +74,9 @@ def draw_account_plan(seed: int) -> AccountPlan:
         drawing.push()
     for number in range(chance.randint(2, 8)):
         drawing.give(number)
+    for project in range(projects):
+        if chance.random() < 0.5:
+            drawing.give_plenty(project)
     for start in chance.sample(range(-HOURS_BEFORE, times[-1] // 60 + 2), chance.randint(0, 2)):
         price = chance.choice([2_000_000, 500_000, 1_250_000, 0, 1])
         drawing.anywhere(SetPrice(start, price))
@@ -143,6 +146,11 @@ class _Drawing:
             project, _, _, priority = terms
             grant = Give(f"g{number}", project, self._micro(), start, end, priority)
             self._given.append((max(self.anywhere(grant)), grant))
+
+    def give_plenty(self, project: int) -> None:
+        """Give much that burns before all else, so that there is enough to move and take back."""
+        grant = Give(f"plenty{project}", project, 300_000_000, -90, None, -3)
+        self._given.append((max(self.anywhere(grant)), grant))
 
     def exclude(self, number: int) -> None:
         start = self.chance.randint(-HOURS_BEFORE, self.times[-1] // 60)
@@ -236,6 +244,8 @@ async def both(event: Anchored, twins: list[Twin], base: int, chance: Random) ->
         for twin in twins:
             await event.play(twin, base, allowed=True in expected)
             await twin.check()
+        # Only then: the jobs of one let time pass for both.
+        for twin in twins:
             await go_on(twin, chance)
 
 

@@ -319,7 +319,10 @@ async def get_person(request: web.Request, query: MailsQuery) -> PersonExport:
     "/api/v1/people/{email}",
     gate=Gate.ADMIN,
     summary="Erase an address from all projects and mails",
-    answers={200: Answer("What it was taken from; again: nothing", ErasedShape)},
+    answers={
+        200: Answer("What it was taken from; again: nothing", ErasedShape),
+        400: Answer("This is no address", ErrorShape),
+    },
 )
 async def delete_person(request: web.Request) -> ErasedShape:
     """Notices stay, since they name nobody; mails keep their outcome without the address."""

@@ -31,6 +31,7 @@ _LOOKED_AT: Mapping[Layer, str] = {
     Layer.USAGE: "{usage:,} hours of series, from their samples and meters",
     Layer.CREDITS: "{usage:,} hours of series, from quantity, price, whitelist and settlement",
     Layer.CHARGES: "{charges:,} charges, from the credits of usage",
+    Layer.LOTS: "{expiries:,} grants that end, from all grants and charges",
     Layer.BOOKINGS: "{charges:,} charges, from their entries; grants, from theirs",
     Layer.ENTRIES: "{entries:,} entries, each from the one before it",
     Layer.BALANCES: "{projects:,} projects, from entries less the tally",

@@ -16,7 +16,7 @@ from os_credits.domain.amount import credits_of, number_of
 from os_credits.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 PERCENT_MAX = 100
 # Digits after the point of per cents and days.
@@ -195,7 +195,7 @@ _KINDS = {
     LineKind.DAYS: "days",
     LineKind.BURN: "burn_per_day",
 }
-_CHECKED = {
+_CHECKED: Mapping[str, Callable[[Any, str], Any]] = {
     "percents": _percents,
     "credits": _credits,
     "days": _days,

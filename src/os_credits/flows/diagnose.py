@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from os_credits.domain.mail import MailState
+from os_credits.domain.mail import Channel, MailState
 from os_credits.domain.meter import MeterKind
 from os_credits.flows.start import TWO_ROLES, why_unguarded
 from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, portal, server, usage
@@ -86,7 +86,7 @@ async def diagnose(
         judge_shared_series(await diagnosis.list_shared_series(conn)),
         judge_unpriced(await usage.list_unpriced(conn)),
         judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
-        judge_mails(await mails.count_mails(conn), sends_mail=sends_mail),
+        *judge_channels(await mails.count_mails(conn), sends_mail=sends_mail),
         judge_portal(await portal.read_health(conn), asks_portal=asks_portal),
     ]
 
@@ -247,6 +247,32 @@ def judge_queue(
         return Finding("queue", State.OK, found)
     advice = "is a service running, and not each with OS_CREDITS_ENDPOINTS_ONLY? See its log"
     return Finding("queue", State.WARNING, found, advice)
+
+
+def judge_channels(
+    counts: Mapping[Channel, Mapping[MailState, int]], *, sends_mail: bool
+) -> list[Finding]:
+    """Judge what became of mails, and of what went to other programs where anything did."""
+    posts = (channel for channel in Channel if channel is not Channel.MAIL)
+    return [
+        judge_mails(counts[Channel.MAIL], sends_mail=sends_mail),
+        *(
+            judge_posts(channel, counts[channel])
+            for channel in posts
+            if any(counts[channel].values())
+        ),
+    ]
+
+
+def judge_posts(channel: Channel, counts: Mapping[MailState, int]) -> Finding:
+    """Judge what became of the notices that went to a webhook or a portal."""
+    name = f"{channel} notices"
+    waiting, refused = counts[MailState.PENDING], counts[MailState.REFUSED]
+    found = f"{counts[MailState.SENT]} sent, {waiting} waiting, {refused} refused"
+    if refused:
+        advice = "column last_error of table mail says why; are its URL and secret still right?"
+        return Finding(name, State.WARNING, found, advice)
+    return Finding(name, State.OK, found)
 
 
 def judge_mails(counts: Mapping[MailState, int], *, sends_mail: bool) -> Finding:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 # How many accounts one run works out, and how many of them are read at once.
 PROJECTS_MAX = 200
-PAGE_PROJECTS_MAX = 50
+PAGE_PROJECTS_MAX = 25
 DAY = timedelta(days=1)
 # An account with new bookings is worked out once in this time, any other one at the second.
 CHANGED_AFTER = timedelta(hours=1)
@@ -201,7 +201,7 @@ def _answer(question: _Question) -> StoredForecast:
     """Work out one forecast; what goes wrong is told, and stops no other."""
     try:
         found = forecast(question.history, question.credit, question.balance.as_of)
-        told = _without(question)
+        told = [] if found.p50 is None else _without(question)
     except Exception:
         log.exception("failed", action="forecast", project_id=question.balance.project_id)
         found, told = None, []

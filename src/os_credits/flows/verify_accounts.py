@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.difference import Findings, Layer
 from os_credits.domain.entry import CHAIN_START
+from os_credits.domain.period import to_ms
 from os_credits.flows.burn import read_burned
 from os_credits.ledger.audit import AccountAudit
 from os_credits.ledger.chain import seal_hash
@@ -36,6 +37,7 @@ async def check_accounts(
         grants.setdefault(grant.project_id, []).append(grant)
     pending = await accounts.list_pending(conn, project_ids)
     expiries = await accounts.read_expiries(conn, project_ids)
+    findings.checked_counts["expiries"] += sum(map(len, expiries.values()))
     as_of = await batches.read_now(conn)
     burned = await read_burned(conn, project_ids, as_of)
     answered = await balances.read_balances(conn, project_ids)
@@ -55,9 +57,9 @@ async def check_accounts(
         where = {"seal": seal_id, "project": project_id, "sequence": sequence}
         findings.note(Layer.SEALS, "sealed head", where, stored, entry_hash or "no such entry")
     for wrong in await booked_usage.find_wrong_sums(conn, project_ids):
-        place = {"project": wrong.project_id, wrong.length: f"{wrong.start:%Y-%m-%d}"}
+        where = {"project": wrong.project_id, wrong.length: to_ms(wrong.start)}
         what = f"booked usage of a {wrong.length}"
-        findings.note(Layer.BALANCES, what, place, wrong.stored, wrong.recomputed)
+        findings.note(Layer.BALANCES, what, where, wrong.stored, wrong.recomputed)
     return sum(audit.transferred_micro for audit in audits.values())
 
 

@@ -38,6 +38,6 @@ def _shown(noun: str, value: int | str, names: Mapping[tuple[str, int], str]) ->
             return f"#{value} {names.get((noun, value), '')}".rstrip()
         case ("meter" | "flavor", int()):
             return names.get((noun, value), f"#{value}") or "none"
-        case ("hour" | "day" | "time", int()):
+        case ("hour" | "day" | "month" | "time", int()):
             return from_ms(value).isoformat().replace("+00:00", "Z")
     return value

@@ -88,9 +88,12 @@ def hours_until_empty(credit: Credit, now: datetime, paths: Paths) -> Floats:
         hours = (moment - now) / HOUR
         if hours >= paths.hours:
             break
-        reached = paths.hours_until(used + account.left())
-        empty = np.where(np.isinf(empty) & (reached <= hours), reached, empty)
         used_then = paths.until(hours)
+        enough = used + account.left()
+        # What is used up at the very moment of a grant was never missing.
+        gone = np.isinf(empty) & (used_then > enough)
+        if gone.any():
+            empty = np.where(gone, paths.hours_until(enough), empty)
         account.burn(used_then - used)
         account.pass_event(moment)
         used = used_then

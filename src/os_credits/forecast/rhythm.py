@@ -48,7 +48,10 @@ def _shares_of_days(hourly: Floats, hours: Whole) -> Floats:
 
 
 def _shares_of_hours(hourly: Floats, hours: Whole) -> Floats:
-    """Weigh the hours of workdays, and those of weekends, against the day around them."""
+    """Weigh the hours of workdays, and those of weekends, against their calendar day."""
+    midnight = -hours[0] % DAY_HOURS
+    whole = slice(midnight, midnight + (hourly.size - midnight) // DAY_HOURS * DAY_HOURS)
+    hourly, hours = hourly[whole], hours[whole]
     around = np.repeat(hourly.reshape(-1, DAY_HOURS).mean(axis=1), DAY_HOURS)
     used = around > 0
     hours = hours[used]

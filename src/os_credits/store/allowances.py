@@ -79,7 +79,8 @@ async def list_due(
         SELECT a.id, a.project_id, a.amount, a.first_month,
                least(a.end_month, e.end_month) AS end_month, a.carries_over, a.priority,
                a.reason, a.author, a.created_at, a.granted_until,
-               coalesce((SELECT c.is_closed FROM closing c WHERE c.project_id = a.project_id
+               coalesce((SELECT c.is_closed AND c.hour <= $1 FROM closing c
+                         WHERE c.project_id = a.project_id
                          ORDER BY c.id DESC LIMIT 1), false) AS is_closed
         FROM allowance a LEFT JOIN allowance_end e ON e.allowance_id = a.id
         WHERE a.granted_until <= $1 AND ($3::bigint[] IS NULL OR a.project_id = ANY($3))

@@ -277,10 +277,13 @@ async def give_up_mails(
     return int(status.rpartition(" ")[2])
 
 
-async def count_mails(conn: Connection) -> dict[MailState, int]:
-    """Count what there is of all time in each state, on all channels."""
-    rows = await conn.fetch("SELECT state, count(*) AS mails FROM mail GROUP BY state")
-    return dict.fromkeys(MailState, 0) | {MailState(row["state"]): row["mails"] for row in rows}
+async def count_mails(conn: Connection) -> dict[Channel, dict[MailState, int]]:
+    """Count what there is of all time on each channel, in each state."""
+    rows = await conn.fetch("SELECT channel, state, count(*) FROM mail GROUP BY channel, state")
+    counts = {channel: dict.fromkeys(MailState, 0) for channel in Channel}
+    for row in rows:
+        counts[Channel(row["channel"])][MailState(row["state"])] = row["count"]
+    return counts
 
 
 async def count_by_notice(

@@ -58,7 +58,7 @@ async def store_as_people(scene: Scene, service: Service) -> None:
              {"amount": "10", "valid_from": hour, "reason": line}),
             (is_line, "POST", f"{project}/grants",
              {"amount": "10", "reason": line, "idempotency_key": key}),
-            *_instructions(gathering, project, line, is_line),
+            *_instructions(gathering, project, line, fits=is_line),
         ):  # fmt: skip
             await _store(scene, service, kind, (method, path, body), fits=fits)
         if not is_line:
@@ -66,19 +66,24 @@ async def store_as_people(scene: Scene, service: Service) -> None:
             await _store(scene, service, kind, ("PUT", f"{project}/owners", owners), fits=True)
             plain = {"amount": "10", "idempotency_key": key}
             await _store(scene, service, kind, ("POST", f"{project}/grants", plain), fits=True)
+            moved = _transfer(project, "x")
+            await _store(scene, service, kind, ("POST", f"{gathering}/transfers", moved), fits=True)
 
 
 def _instructions(
-    gathering: str, project: str, reason: str, is_line: bool
+    gathering: str, project: str, reason: str, *, fits: bool
 ) -> Iterator[tuple[bool, str, str, dict[str, Any]]]:
     """Give what people tell accounts to do, each with a reason."""
-    yield is_line, "POST", f"{gathering}/adjustments", {"amount": "2", "reason": reason}
-    yield is_line, "POST", f"{gathering}/transfers", {
-        "amount": "1", "reason": reason, "to": project.rpartition("/")[2].replace("%23", "#"),
-    }  # fmt: skip
-    yield is_line, "POST", f"{gathering}/allowances", {
+    yield fits, "POST", f"{gathering}/adjustments", {"amount": "2", "reason": reason}
+    yield fits, "POST", f"{gathering}/transfers", _transfer(project, reason)
+    yield fits, "POST", f"{gathering}/allowances", {
         "amount": "1", "reason": reason, "first_month": "2100-01",
     }  # fmt: skip
+
+
+def _transfer(project: str, reason: str) -> dict[str, str]:
+    number = project.rpartition("/")[2].replace("%23", "#")
+    return {"amount": "1", "reason": reason, "to": number}
 
 
 async def _store(

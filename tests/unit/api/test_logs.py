@@ -11,6 +11,7 @@ import structlog
 from aiohttp.http_exceptions import BadHttpMessage
 
 from os_credits.api.logs import HANDLER_NAME, change_levels, configure_logs, current_levels
+from os_credits.domain.person import without_addresses
 from os_credits.errors import InvalidInput
 from tests.acceptance.sinks import in_console_log, in_json_log
 from tests.payloads import PAYLOADS
@@ -155,7 +156,20 @@ def test_no_text_begins_a_line_or_steers_a_terminal(text: str) -> None:
     assert in_json_log(machine) == []
     events = [json.loads(line) for line in machine.splitlines()]
     assert len(events) == 5
-    assert (events[0]["event"], events[1]["value"]) == (text, text)
+    shown = without_addresses(text)
+    assert (events[0]["event"], events[1]["value"]) == (shown, shown)
+
+
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_no_line_holds_an_address(log_format: Literal["console", "json"]) -> None:
+    """Neither as a message, a value, within one, nor in what an exception says."""
+    log = logged_as(
+        log_format, "no such user <Ada.Lovelace@lab.example>, /people/ada%40lab.example"
+    )
+
+    assert "lab.example" not in log
+    assert log.count("<address>") >= 10
+    assert "no such user" in log
 
 
 def logged_as(log_format: Literal["console", "json"], text: str) -> str:

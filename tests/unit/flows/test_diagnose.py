@@ -4,11 +4,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from os_credits.domain.mail import MailState
+from os_credits.domain.mail import Channel, MailState
 from os_credits.domain.meter import MeterDefinition, MeterKind
 from os_credits.flows.diagnose import (
     State,
     differing_labels,
+    judge_channels,
     judge_clock,
     judge_durability,
     judge_extension,
@@ -193,3 +194,16 @@ def test_mails_that_nobody_gets_are_told() -> None:
     assert judge_mails(waiting, sends_mail=True).state is State.OK
     assert judge_mails(waiting, sends_mail=False).state is State.WARNING
     assert judge_mails(refused, sends_mail=True).state is State.WARNING
+
+
+def test_a_webhook_that_refuses_is_seen_once_there_is_one() -> None:
+    nothing = {channel: dict.fromkeys(MailState, 0) for channel in Channel}
+    refused = nothing | {Channel.WEBHOOK: nothing[Channel.MAIL] | {MailState.REFUSED: 2}}
+
+    assert ["mails"] == [one.check for one in judge_channels(nothing, sends_mail=True)]
+    [_, webhook] = judge_channels(refused, sends_mail=True)
+    assert ("webhook notices", State.WARNING, "0 sent, 0 waiting, 2 refused") == (
+        webhook.check,
+        webhook.state,
+        webhook.message,
+    )

@@ -277,7 +277,7 @@ moments = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=100)
 @given(lines=some_lines, steps=st.lists(moments, max_size=12))
 def test_any_sequence_of_steps_goes_as_the_page_says(
     lines: Lines, steps: list[tuple[Facts, int, bool]]
@@ -311,7 +311,7 @@ def notices_of(
     return written
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=50)
 @given(lines=some_lines, steps=st.lists(moments, max_size=12))
 def test_a_line_and_all_less_grave_ones_are_told_once_in_the_cool_down(
     lines: Lines, steps: list[tuple[Facts, int, bool]]
@@ -324,7 +324,7 @@ def test_a_line_and_all_less_grave_ones_are_told_once_in_the_cool_down(
                 assert not draft.line.is_as_grave_as(other.line)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(lines=some_lines, steps=st.lists(moments, max_size=12))
 def test_without_a_lift_a_line_of_a_balance_is_told_once_for_ever(
     lines: Lines, steps: list[tuple[Facts, int, bool]]
@@ -340,7 +340,7 @@ def test_without_a_lift_a_line_of_a_balance_is_told_once_for_ever(
     assert sorted(set(named), key=repr) == sorted(named, key=repr)
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(lines=some_lines, seen=moments.map(lambda one: one[0]))
 def test_a_jump_names_the_gravest_and_tells_all_that_is_crossed(lines: Lines, seen: Facts) -> None:
     reference = Reference(lines, {}, set())
