@@ -238,6 +238,7 @@ WRONG: list[tuple[str, dict[str, Any], int, str]] = [
     ("grants", {"amount": "1", "valid_from": "2030-01-01", "expires_at": "2030-01-01"}, 400,
      "expires_at: must be after valid_from"),
     ("grants", {"amount": "1", "valid_from": "soon"}, 400, "valid_from: must be a date"),
+    ("grants", {"amount": "1", "valid_from": "0001-01-01"}, 400, "valid_from: must not be before"),
     ("grants", {"amount": "1", "priority": 1001}, 400, "priority: "),
     ("grants", {"amount": "1", "priority": 1.5}, 400, "priority: "),
     ("grants", {"amount": "1", "priority": True}, 400, "priority: "),
@@ -279,6 +280,29 @@ async def test_what_makes_no_sense_is_refused_with_its_place(
 
             assert answer["message"].startswith(message), answer
     assert await _everything(admin) == before
+
+
+ENDS_OF_TIME = [
+    ("grants", {"amount": "1", "valid_from": "1970-01-01"}),
+    ("grants", {"amount": "1", "expires_at": "9999-12-31T23:00Z"}),
+    ("grants", {"amount": "1", "valid_from": "9999-12-31T22:00Z"}),
+    ("grants", {"amount": "999999999999999999.999999"}),
+    ("adjustments", {"amount": "-999999999999999999.999999", "reason": "x"}),
+    ("allowances", {"amount": "1", "first_month": "9999-11", "reason": "x"}),
+    ("allowances", {"amount": "1", "first_month": "2030-01", "end_month": "9999-12",
+                    "reason": "x"}),
+]  # fmt: skip
+
+
+async def test_what_is_as_far_or_as_large_as_can_be_is_kept(admin: Documented) -> None:
+    for path, body in ENDS_OF_TIME:
+        await tell(admin, f"{ALPHA}/{path}", body, status=201)
+
+    shown = [(one["valid_from"][:4], one["state"]) for one in await grants_of(admin)]
+    assert [one for one in shown if one[0] in ("1970", "9999")] == [
+        ("1970", "valid"), ("9999", "scheduled"),
+    ]  # fmt: skip
+    assert await left_of(admin) == "2.000000"
 
 
 # --- Grants
@@ -603,6 +627,7 @@ async def _job_that_failed(client: Documented, name: str) -> dict[str, Any]:
         while True:
             async with client.service.request("GET", "/stats", key="admin") as response:
                 jobs = {one["name"]: one for one in (await response.json())["jobs"]}
-            if jobs[name]["failures"]:
-                return jobs[name]
+            job: dict[str, Any] = jobs[name]
+            if job["failures"]:
+                return job
             await asyncio.sleep(0.05)

@@ -68,7 +68,7 @@ PATHS = (
     Path("grant", (*CROSSED, check), Grant(500),
          must=("INTO project_grant", "INTO entry", "INTO told_line")),
     Path("notice", (*CROSSED, KIND_OWNER), check,
-         must=("INTO notice", "INTO mail", "INTO told_line")),
+         must=("INTO notice", "WITH told AS", "INTO told_line")),
     Path("deliver", (*CROSSED, KIND_OWNER, check), deliver_due,
          must=("UPDATE mail", "send a mail", "state = 'sent'")),
     Path("deliver, later", (*CROSSED, SLOW_OWNER, check), deliver_due,

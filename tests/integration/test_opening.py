@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,9 @@ from os_credits.store.notices import list_notices, list_watched
 from os_credits.store.people import list_people
 from os_credits.store.pool import connection, snapshot
 from os_credits.store.projects import list_projects_by_id
-from os_credits.store.spending import list_given
-from os_credits.web.history import read_facts
+from os_credits.store.spending import sum_moved
+from os_credits.web.history import Asked, read_facts
 from os_credits.web.history_view import view_of
-from os_credits.web.span import span_of
 from tests.checker import WINDOW_MS, checked
 from tests.core import Core, Written, grant, new_core, opened_core
 
@@ -369,7 +368,7 @@ async def test_history_and_page_count_the_opening_as_used_and_granted(core: Core
             conn, one.id, after=beginning(EPOCH), until=None, lines_max=100
         )
         columns = await read_used(conn, one.id, start=EPOCH, until=None, lines_max=100)
-        facts = await read_facts(conn, one, span_of("7d"))
+        facts = await read_facts(conn, one, Asked("7d"))
 
     balance = history.balance
     assert [str(totals.used) for _, totals in history.lines] == [
@@ -381,7 +380,7 @@ async def test_history_and_page_count_the_opening_as_used_and_granted(core: Core
     assert columns.used == [700.25, 750.373456, 760.373456, 770.373456, 780.373456]
     assert columns.metrics == ["vcpu_total", "disk_used", *["vcpu_total"] * 3]
     view = view_of(facts)
-    assert [given.amount for given in facts.given] == [credits_of("500.5"), credits_of(1000)]
+    assert [one.amount for one in facts.changes] == [credits_of("500.5"), credits_of(1000)]
     assert view.steps[-1].left == balance.current
     assert {item.meter: item.credits for item in view.items} == {
         "vcpu": credits_of("730.25"),
@@ -411,10 +410,10 @@ async def test_what_was_given_is_found_by_the_index_of_all_but_usage(core: Core)
         explaining: Any = Explaining(conn)
         await read_balances(explaining, [1])
         await list_watched(explaining, after_id=0, limit=10)
-        await list_given(explaining, 1, start=EPOCH, limit=10)
+        await sum_moved(explaining, 1, start=EPOCH, end=datetime.now(UTC), by="day")
 
     assert 3 == len(explaining.plans)
-    assert all("entry_credited" in plan for plan in explaining.plans[:2])
+    assert all("entry_credited" in plan for plan in explaining.plans[::2])
     assert all("Seq Scan on entry" not in plan for plan in explaining.plans)
 
 

@@ -388,3 +388,4 @@ async def test_the_doctor_says_for_whom_there_is_no_answer(scene: Scene) -> None
     assert finding.message.endswith(
         "; 1 have no answer now, such as beta: does not know the project (status 404)"
     )
+    assert judge_portal(health, asks_portal=False).state is State.OK

@@ -267,7 +267,6 @@ class Allow:
             self.key, effect.allowance_id or 0, self.micro, hours, self.carries_over,
             self.priority,
         )  # fmt: skip
-        await twin.give_months(account, self.key)
 
 
 @dataclass(frozen=True)
@@ -281,7 +280,8 @@ class EndAllowance:
 
     def is_allowed(self, twin: Twin) -> bool:
         allowance = twin.accounts[self.project].allowances[self.of]
-        is_sooner = allowance.given <= self.months < len(allowance.months) - 1
+        given = len(list(allowance.lots(twin.world.hour)))
+        is_sooner = given <= self.months < len(allowance.months) - 1
         return is_sooner and not allowance.is_ended
 
     async def play(self, twin: Twin, base: int, *, allowed: bool) -> None:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.laws import burn_oracle
 
 HOUR_MS = 3_600_000
+UNKNOWN = 10**9
 
 
 @dataclass
@@ -20,7 +21,6 @@ class ModelLot:
     start: int
     end: int | None
     priority: int
-    is_started: bool = False
     is_void: bool = False
 
     def as_told(self) -> burn_oracle.Lot:
@@ -37,8 +37,15 @@ class ModelAllowance:
     months: tuple[int, ...]
     carries_over: bool
     priority: int
-    given: int = 0
     is_ended: bool = False
+
+    def lots(self, now: int) -> Iterator[ModelLot]:
+        """Give what it has given by now, without numbers."""
+        for month, following in zip(self.months[:-1], self.months[1:], strict=True):
+            if month <= now:
+                end = None if self.carries_over else following
+                key = f"{self.key} {month}"
+                yield ModelLot(key, "grant", 0, self.micro, month, end, self.priority)
 
 
 @dataclass(frozen=True)
@@ -70,28 +77,35 @@ class ModelAccount:
         return result
 
     def account(self, prices: dict[int, int], now: int) -> burn_oracle.Account:
-        """Ask the oracle, for the lots that have their entries."""
+        """Ask the oracle, for the lots whose hour has come."""
         used = self.charged(prices)
         for _, hour, micro in self.debits:
             used[hour] += micro
-        return burn_oracle.account([lot.as_told() for lot in self.standing()], used, now)
+        return burn_oracle.account([lot.as_told() for lot in self.standing(now)], used, now)
 
-    def standing(self) -> Iterator[ModelLot]:
-        """Give the lots that have their entries and were not taken back."""
-        return (lot for lot in self.lots.values() if lot.is_started and not lot.is_void)
+    def standing(self, now: int) -> Iterator[ModelLot]:
+        """Give the lots whose hour has come, but for those taken back.
+
+        Months that an allowance is about to give have numbers that nobody knows yet.
+        """
+        yield from (lot for lot in self.lots.values() if lot.start <= now and not lot.is_void)
+        for allowance in self.allowances.values():
+            for number, lot in enumerate(allowance.lots(now)):
+                if lot.key not in self.lots:
+                    yield replace(lot, id=UNKNOWN + number)
 
     def granted_now(self, now: int) -> int:
         """Give what per cent are of."""
         return sum(
             lot.micro
-            for lot in self.standing()
+            for lot in self.standing(now)
             if lot.kind != "adjustment" and (lot.end is None or lot.end > now)
         )
 
     def sums(self, prices: dict[int, int], now: int) -> Counter[str]:
         """Give what the entries of each kind must come to, once everything is booked."""
         result: Counter[str] = Counter(usage=-self.charged(prices).total())
-        for lot in self.standing():
+        for lot in self.standing(now):
             result[lot.kind] += lot.micro
         for kind, _, micro in self.debits:
             result[kind] -= micro

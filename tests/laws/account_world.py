@@ -74,7 +74,7 @@ class World:
         """Let lots start and end, and allowances give, for everybody."""
         await self.core.pass_time(percents=PERCENTS)
         for twin in self.twins:
-            await twin.time_passed()
+            await twin.note_months()
 
     def other_worker(self, chance: Random) -> None:
         """Go on with a copy of the service that remembers nothing."""
@@ -155,8 +155,7 @@ class Twin:
         return done.effect
 
     def add_lot(self, number: int, lot: ModelLot) -> None:
-        """Remember a lot; one that is valid has its entry."""
-        lot.is_started = lot.start <= self.world.hour
+        """Remember a lot."""
         self.accounts[number].lots[lot.key] = lot
 
     async def again(self, chance: Random) -> None:
@@ -171,35 +170,18 @@ class Twin:
         if before != await self.sums():
             raise MismatchError(f"{self.name}: {instruction} again has changed the account")
 
-    async def time_passed(self) -> None:
-        """Remember that lots have started, and what allowances have given."""
+    async def note_months(self) -> None:
+        """Remember the numbers of the lots that allowances have given by now: all that are due."""
         for account in self.accounts:
             for allowance in account.allowances.values():
-                await self.give_months(account, allowance.key)
-            for lot in account.lots.values():
-                if lot.start <= self.world.hour and not lot.is_void:
-                    lot.is_started = True
-
-    async def give_months(self, account: ModelAccount, key: str) -> None:
-        """Remember the lots that an allowance has given by now; they are yet to start."""
-        allowance = account.allowances[key]
-        async with connection(self.core.pool) as conn:
-            rows = await conn.fetch(
-                "SELECT valid_from, id FROM project_grant WHERE allowance_id = $1", allowance.id
-            )
-        ids = {int(row[0].timestamp()) // 3600: row[1] for row in rows}
-        months = allowance.months[:-1]
-        expected = [month for month in months if month <= self.world.hour]
-        if sorted(ids) != expected:
-            raise MismatchError(f"{self.name}: {key} gave {sorted(ids)}, not {expected}")
-        for month, following in zip(months, allowance.months[1:], strict=True):
-            lot_key = f"{key} {month}"
-            if month in ids and lot_key not in account.lots:
-                end = None if allowance.carries_over else following
-                account.lots[lot_key] = ModelLot(
-                    lot_key, "grant", ids[month], allowance.micro, month, end, allowance.priority
-                )
-        allowance.given = len(expected)
+                async with connection(self.core.pool) as conn:
+                    rows = await conn.fetch(MONTHS, allowance.id)
+                numbers = {row["month"]: row["id"] for row in rows}
+                lots = list(allowance.lots(self.world.hour))
+                if sorted(numbers) != [lot.start for lot in lots]:
+                    raise MismatchError(f"{self.name}: {allowance} has given {sorted(numbers)}")
+                for lot in lots:
+                    account.lots.setdefault(lot.key, replace(lot, id=numbers[lot.start]))
 
     async def book(self, grace_seconds: int) -> None:
         """Book what is due."""
@@ -235,7 +217,7 @@ class Twin:
             states = burned[project_id].states if project_id in burned else ()
             fates = {s.lot.id: (s.burned_micro, s.expired_micro, s.left_micro) for s in states}
             self._equal(number, "lots", {k: tuple(v) for k, v in expected.fates.items()}, fates)
-            self.fates[number] = {lot.key: fates[lot.id] for lot in account.standing()}
+            self.fates[number] = {lot.key: fates[lot.id] for lot in account.standing(hour)}
             balance = told[project_id]
             self._equal(number, "balance", expected.balance, to_micro(balance.current))
             granted = account.granted_now(hour)
@@ -273,6 +255,10 @@ class Twin:
             )
 
 
+MONTHS = """
+SELECT extract(epoch FROM valid_from)::bigint / 3600 AS month, id
+FROM project_grant WHERE allowance_id = $1
+"""
 ACCOUNTS = """
 SELECT p.id,
        coalesce((SELECT sum(amount) FROM entry WHERE project_id = p.id), 0) AS booked,

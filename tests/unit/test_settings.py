@@ -7,6 +7,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from os_credits.errors import Misconfigured
 from os_credits.legacy_settings import GONE, RENAMED, digits_of, names_of, translate
@@ -233,6 +234,7 @@ def test_what_may_be_regretted_is_told(environment: Set) -> None:
         ("MAIL_SMTP_PORT", "587", "mail_port", 587),
         ("MAIL_SMTP_USER", "me", "mail_user", "me"),
         ("API_CONTACT_BASE_URL", "https://p.example/", "portal_url", "https://p.example"),
+        ("API_CONTACT_KEY", "k", "portal_key", SecretStr("k")),
         ("CLOUD_GOVERNANCE_MAIL", "g@example.org", "mail_cc", ["g@example.org"]),
     ],
 )
@@ -383,6 +385,15 @@ def test_a_webhook_needs_a_secret(environment: Set) -> None:
 
     with refused("OS_CREDITS_WEBHOOK_URL needs OS_CREDITS_WEBHOOK_SECRET to sign with$"):
         read_settings()
+
+
+def test_a_portal_key_that_goes_unencrypted_is_told(environment: Set) -> None:
+    environment(OS_CREDITS_PORTAL_KEY="k", OS_CREDITS_PORTAL_URL="http://portal.example/")
+
+    settings, warnings = read_settings()
+
+    assert settings.portal_url == "http://portal.example"
+    assert [one for one in warnings if "OS_CREDITS_PORTAL_KEY goes over the network" in one]
 
 
 @pytest.mark.parametrize("name", [*GONE])

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, ClassVar
 
-from os_credits.domain.period import full_hour
+from os_credits.domain.period import EPOCH, full_hour
 from os_credits.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -44,6 +44,8 @@ class Terms:
             moment = getattr(self, where)
             if moment is not None:
                 object.__setattr__(self, where, full_hour(moment, where=where))
+                if moment < EPOCH:
+                    raise InvalidInput("must not be before 1970", where=where)
         if self.valid_from and self.expires_at and self.expires_at <= self.valid_from:
             raise InvalidInput("must be after valid_from", where="expires_at")
         check_priority(self.priority)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -187,9 +187,7 @@ def _past_of(
 ) -> PastAccount:
     """Take what changed back from the present account: what is left was there at the start."""
     hours = {
-        one.hour: HourChange(
-            **{field.name: to_micro(getattr(one, field.name)) for field in fields(HourChange)}
-        )
+        one.hour: HourChange(*(to_micro(value) if value else 0 for value in one.amounts))
         for one in changes
     }
     every = hours.values()

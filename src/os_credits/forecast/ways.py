@@ -72,19 +72,22 @@ class Stance:
 
     def used(self, days: int, rhythm: Floats) -> Floats:
         """Give what is used in so many days from each moment, by the sum of their rhythm."""
-        day = np.arange(1, days + 1)
-        gone_on = np.exp2((0.5 - day) / _HALF_LIFE).sum(axis=1, keepdims=True)
-        grown = np.cumsum((1 - TREND_FADING) ** day).mean()
-        level = (self.level + self.slope * grown) * rhythm
-        return np.asarray(np.maximum(level + self.beside * DAY_HOURS * gone_on, 0))
+        gone_on, grown = _course(days)
+        level = (self.level + self.slope * grown.mean()) * rhythm
+        more = self.beside * DAY_HOURS * gone_on.sum(axis=1, keepdims=True)
+        return np.asarray(np.maximum(level + more, 0))
 
     def daily(self, rhythm: Floats) -> Floats:
         """Give what is used on each coming day (columns) by the sum of its rhythm; one moment."""
-        day = np.arange(1, rhythm.size + 1)
-        gone_on = np.exp2((0.5 - day) / _HALF_LIFE)
-        grown = np.cumsum((1 - TREND_FADING) ** day)
+        gone_on, grown = _course(rhythm.size)
         level = (self.level + self.slope * grown) * rhythm
         return np.asarray(np.maximum(level + self.beside * DAY_HOURS * gone_on, 0))
+
+
+def _course(days: int) -> tuple[Floats, Floats]:
+    """Give for each day what is left beside the level by each way, and days of growth so far."""
+    day = np.arange(1, days + 1)
+    return np.exp2((0.5 - day) / _HALF_LIFE), np.cumsum((1 - TREND_FADING) ** day)
 
 
 class Past:

@@ -9,7 +9,7 @@ import numpy as np
 
 from os_credits.forecast.credit import hours_until_empty
 from os_credits.forecast.history import DAY_HOURS, Floats, History
-from os_credits.forecast.run_out import expected_paths
+from os_credits.forecast.run_out import KNOWN_DAYS_MIN, expected_paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,14 +34,14 @@ class Saving:
 def without(
     history: History, credit: Credit, now: datetime, resources: Mapping[str, Floats]
 ) -> tuple[Saving, ...]:
-    """Tell it of the top resource that runs now, of the second, and of both together.
+    """Tell it of the resource that burns most of those that run now, of the second, and of both.
 
-    `resources` are hours up to `history.end` of each resource that ran of late, as those of the
-    history. Empty where there is no P50, or where what ended already burned everything.
-    Raises InvalidInput for hours of a resource that no history may have.
+    `resources` are the hours of each up to `history.end`, as far back as the history's; hours
+    before its first are without usage. Empty where there is no P50, and where none of them runs.
+    Raises InvalidInput for hours that no history may have.
     """
     hourly = history.recent()
-    if hourly.size == 0 or credit.balance <= 0:
+    if hourly.size < KNOWN_DAYS_MIN * DAY_HOURS or credit.balance <= 0:
         return ()
     base = _median_hours(history, hourly, credit, now)
     running = {

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from os_credits.notify.wording import Wording, Words
 
 PERCENT_DIGITS = 3
+# How many notices a digest tells in full.
+ITEMS_MAX = 50
 # How many resources are named in a digest for each of its notices.
 BURNED_IN_DIGEST_MAX = 3
 NAME_LENGTH_MAX = 60
@@ -92,6 +94,7 @@ class Content:
     intro: str
     redirected: str
     items: tuple[Item, ...]
+    more: str
     link_text: str
     why: str
 
@@ -126,7 +129,8 @@ class Reader:
         tidings = gravest_first(mail.tidings)
         owner = one_line(mail.recipient_name)
         around = {"owner": owner, "count": len(tidings), "intended": redirected_from}
-        items = [self._item(one, around, is_digest=mail.is_digest) for one in tidings]
+        left_out = len(tidings) - ITEMS_MAX
+        items = [self._item(one, around, is_digest=mail.is_digest) for one in tidings[:ITEMS_MAX]]
         words = self.wording.words(self.language, self._facts(tidings[0]) | around)
         subject = items[0].headline
         if mail.is_digest and len(items) > 1:
@@ -141,6 +145,7 @@ class Reader:
             intro=words("digest_intro") if mail.is_digest else "",
             redirected=words("redirected") if redirected_from else "",
             items=tuple(items),
+            more=words("more_notices", more=left_out) if left_out > 0 else "",
             link_text=words("link_text"),
             why=words("digest_why" if mail.is_digest else "why"),
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro
 from os_credits.domain.period import HOUR, floor_day
-from os_credits.notify.thresholds import Facts, NoticeDraft, settled, step
+from os_credits.notify.thresholds import Facts, NoticeDraft, alarm_of, settled, step
 
 if TYPE_CHECKING:
     from os_credits.domain.threshold import Line, Lines, Told
@@ -74,6 +74,7 @@ class _Player:
         # What was crossed before is told, so long ago that no cool-down is left of it.
         before = past.start - lines.cool_down
         self.told: dict[Line, Told] = settled(lines, self.facts(past.start), {}, before)
+        self.alarm = alarm_of(lines, from_micro(self.granted), self.told)
 
     def facts(self, now: datetime) -> Facts:
         """Give what lines are held against; estimates are made once a day."""
@@ -82,18 +83,24 @@ class _Player:
             self.known = self.estimate(self.day, from_micro(self.balance))
         return Facts(from_micro(self.balance), from_micro(self.granted), *self.known)
 
+    def change_grants(self, difference: int) -> None:
+        """Let more, or less, be granted than before."""
+        self.granted += difference
+        self.alarm = alarm_of(self.lines, from_micro(self.granted), self.told)
+
     def step(self, now: datetime, *, lifted: bool = False) -> None:
         """Do one step, and keep its notice."""
         facts = self.facts(now)
         self.told, draft = step(self.lines, facts, self.told, now, lifted=lifted)
         if draft is not None:
             self.notices.append(PastNotice(now, draft, facts))
+        self.alarm = alarm_of(self.lines, facts.granted, self.told)
 
-    def is_waiting(self, now: datetime) -> bool:
-        """Tell whether there is something to look at though nothing changed."""
+    def needs_step(self, now: datetime) -> bool:
+        """Tell whether a check could tell anything; nearly all of them could not."""
         if self.estimate is not None and self.day != floor_day(now):
             return True
-        return any(state.rearmed_at is not None for state in self.told.values())
+        return self.alarm is not None and self.balance <= self.alarm
 
 
 def replay(past: PastAccount, lines: Lines, estimate: Estimate | None = None) -> list[PastNotice]:
@@ -109,9 +116,10 @@ def replay(past: PastAccount, lines: Lines, estimate: Estimate | None = None) ->
         if change is not None:
             _start(player, change, hour)
             player.balance -= change.used + change.taken
-            player.granted -= change.ungranted
+            if change.ungranted:
+                player.change_grants(-change.ungranted)
         end = min(hour + HOUR, past.end)
-        if change is not None or player.is_waiting(end):
+        if player.needs_step(end):
             player.step(end)
         hour += HOUR
     return player.notices
@@ -120,9 +128,10 @@ def replay(past: PastAccount, lines: Lines, estimate: Estimate | None = None) ->
 def _start(player: _Player, change: HourChange, hour: datetime) -> None:
     """Let lots end and credits come, with the check before them."""
     player.balance -= change.expired
-    player.granted -= change.ended
+    if change.ended:
+        player.change_grants(-change.ended)
     if change.given:
         player.step(hour)
         player.balance += change.given
-        player.granted += change.granted
+        player.change_grants(change.granted)
         player.step(hour, lifted=True)

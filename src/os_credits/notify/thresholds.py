@@ -128,6 +128,21 @@ def settled(
     return after | {line: Told(now) for line in _crossed(lines, facts) if line not in known}
 
 
+def alarm_of(lines: Lines, granted: Decimal, told: Mapping[Line, Told]) -> int | None:
+    """Give the balance (millionths) above which a check of balances has nothing to tell.
+
+    It changes with the grants and with what is told; None: there is nothing to tell at all.
+    """
+    facts = Facts(Decimal(0), granted)
+    levels = [
+        _standing(line, facts) // _WHOLE
+        for line in lines.all()
+        if not _is_told(told.get(line))
+        and (line.kind is LineKind.CREDITS or (line.kind is LineKind.PERCENT and granted > 0))
+    ]
+    return max(levels, default=None)
+
+
 def _crossed(lines: Lines, facts: Facts) -> list[Line]:
     return [line for line in lines.all() if _is_crossed(line, facts)]
 

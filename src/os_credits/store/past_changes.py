@@ -15,17 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PastChange:
-    """What changed one account in one hour, in credits; by `notify/replay.py: HourChange`."""
+    """What changed one account in one hour, in credits.
+
+    `amounts` are in the order of `notify/replay.py: HourChange`.
+    """
 
     project_id: int
     hour: datetime
-    expired: Credits
-    ended: Credits
-    given: Credits
-    granted: Credits
-    used: Credits
-    taken: Credits
-    ungranted: Credits
+    amounts: tuple[Credits, ...]
 
 
 async def list_changes(
@@ -71,4 +68,4 @@ async def list_changes(
         project_ids,
         start,
     )
-    return [PastChange(**dict(row)) for row in rows]
+    return [PastChange(project_id, hour, tuple(amounts)) for project_id, hour, *amounts in rows]

@@ -66,6 +66,8 @@ async def store_as_people(scene: Scene, service: Service) -> None:
             await _store(scene, service, kind, ("PUT", f"{project}/owners", owners), fits=True)
             plain = {"amount": "10", "idempotency_key": key}
             await _store(scene, service, kind, ("POST", f"{project}/grants", plain), fits=True)
+            end = {"hour": ahead, "reason": "x"}
+            await _store(scene, service, kind, ("POST", f"{project}/closing", end), fits=True)
             moved = _transfer(project, "x")
             await _store(scene, service, kind, ("POST", f"{gathering}/transfers", moved), fits=True)
 

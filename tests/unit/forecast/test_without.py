@@ -85,6 +85,7 @@ def test_nothing_is_told_where_there_is_no_date() -> None:
     assert savings(balance=10**7, a=flat(1)) == ()
     assert savings(balance=0, a=flat(1)) == ()
     assert savings() == ()
+    assert without(History(END, flat()[:71]), Credit(Decimal(9)), NOW, {"a": flat(1)}) == ()
     assert without(History(END, np.zeros(0)), Credit(Decimal(1)), NOW, {"a": flat(1)}) == ()
 
 

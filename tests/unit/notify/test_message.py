@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from os_credits.domain.mail import DueMail, Language, mail_address
 from os_credits.domain.notice import NoticeKind
 from os_credits.errors import InvalidInput, Misconfigured
+from os_credits.notify.content import ITEMS_MAX
 from os_credits.notify.figures import shown_credits
 from os_credits.notify.headers import one_line
 from os_credits.notify.message import Letterhead, render
@@ -438,6 +439,16 @@ def test_a_digest_tells_of_all_the_gravest_first() -> None:
     assert sorted(places) == places
     assert "there are 3 notices about credits since your last digest" in text
     assert 3 * 3 == sum(text.count(each["resource"]) for each in BURNED)
+
+
+def test_a_digest_of_very_many_notices_stays_readable() -> None:
+    many = [tiding(number=number, project=f"P{number}") for number in range(1, ITEMS_MAX + 8)]
+    message = received(mail_of(*many, is_digest=True))
+
+    for body in (text_of(message), html_of(message)):
+        assert "There are 7 more notices, which the pages of your projects show." in body
+        assert ITEMS_MAX == body.count("/credits_history/P")
+    assert f"{ITEMS_MAX + 7} notices about credits." in text_in("Subject", message)
 
 
 def test_a_digest_of_one_notice_has_its_subject() -> None:
