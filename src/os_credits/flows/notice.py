@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from os_credits.domain.mail import Addressing
 from os_credits.domain.notice import NoticeKind
+from os_credits.domain.period import HOUR
 from os_credits.domain.threshold import LineKind, Lines
 from os_credits.flows.threshold_rules import read_lines
 from os_credits.notify.thresholds import facts_of, settled, step, young_forecast
@@ -192,8 +193,9 @@ async def _write(
 ) -> None:
     project_ids = [one.balance.project_id for one, _ in drafts]
     now = drafts[0][0].now
+    # Samples may be a little ahead of the clock.
     burned = await top_resources.list_top_resources(
-        conn, project_ids, start=now - BURNED_LENGTH, end=now, count=BURNED_COUNT
+        conn, project_ids, start=now - BURNED_LENGTH, end=now + HOUR, count=BURNED_COUNT
     )
     forecasts = await read_forecasts(conn, project_ids)
     written = []

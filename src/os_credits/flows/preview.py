@@ -167,7 +167,10 @@ async def _read(
 ) -> _Page:
     balances = await read_balances(conn, project_ids)
     by_project: dict[int, list[PastChange]] = defaultdict(list)
-    for change in await past_changes.list_changes(conn, project_ids, start=start):
+    last_hour = floor_hour(end - timedelta(microseconds=1))
+    for change in await past_changes.list_changes(
+        conn, project_ids, start=start, last_hour=last_hour
+    ):
         by_project[change.project_id].append(change)
     lines = await read_lines(conn, project_ids, default)
     forecasting = [one for one, own in lines.items() if own.days or own.burn_per_day]

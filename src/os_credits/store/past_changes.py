@@ -26,12 +26,15 @@ class PastChange:
 
 
 async def list_changes(
-    conn: Connection, project_ids: Sequence[int], *, start: datetime
+    conn: Connection, project_ids: Sequence[int], *, start: datetime, last_hour: datetime
 ) -> list[PastChange]:
-    """Give what changed these accounts in the hours from `start` on, as it is known now."""
+    """Give what changed these accounts in the hours from `start` on, as it is known now.
+
+    What is ahead of the clock counts in the last hour.
+    """
     rows = await conn.fetch(
         """
-        SELECT project_id, hour, sum(expired) AS expired, sum(ended) AS ended,
+        SELECT project_id, least(hour, $3) AS hour, sum(expired) AS expired, sum(ended) AS ended,
                sum(given) AS given, sum(granted) AS granted, sum(used) AS used,
                sum(taken) AS taken, sum(ungranted) AS ungranted
         FROM (
@@ -63,9 +66,10 @@ async def list_changes(
             WHERE x.project_id = ANY($1::bigint[]) AND x.hour >= $2 AND x.expired IS NOT NULL
               AND NOT EXISTS (SELECT FROM grant_void v WHERE v.grant_id = x.grant_id)
         ) changes
-        GROUP BY project_id, hour ORDER BY project_id, hour
+        GROUP BY project_id, least(hour, $3) ORDER BY project_id, least(hour, $3)
         """,
         project_ids,
         start,
+        last_hour,
     )
     return [PastChange(project_id, hour, tuple(amounts)) for project_id, hour, *amounts in rows]
