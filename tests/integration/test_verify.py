@@ -57,7 +57,8 @@ async def counts_in(core: Core) -> dict[str, int]:
                    (SELECT count(*) FROM project) AS projects,
                    (SELECT count(*) FROM series) AS series,
                    (SELECT count(*) FROM seal) AS seals,
-                   (SELECT count(*) FROM seal_head) AS heads
+                   (SELECT count(*) FROM seal_head) AS heads,
+                   (SELECT count(*) FROM expiry) AS expiries
             """
         )
     return dict(row)
@@ -68,6 +69,7 @@ async def test_a_full_account_is_what_is_recomputed(core: Core) -> None:
 
     counts = await counts_in(core)
     assert counts == dict(verified.findings.checked_counts)
+    assert counts.pop("expiries") == 1
     assert min(counts.values()) > 1
 
 

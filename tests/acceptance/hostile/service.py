@@ -38,6 +38,8 @@ async def make_scene(url: str, folder: Path) -> Scene:
             grace_period_seconds=0,
             rate_interval_seconds=0.2,
             book_interval_seconds=0.5,
+            # Mails shall not differ by whether a forecast was there in time.
+            forecast_interval_seconds=3600,
             mail_host="127.0.0.1",
             mail_port=mails.port,
             mail_from="Credits <credits@cloud.example>",
