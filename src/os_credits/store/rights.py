@@ -79,6 +79,8 @@ RIGHTS: Mapping[str, LiteralString] = {
 }
 # These work with the owner's rights, and check themselves what they may drop.
 FUNCTIONS: tuple[LiteralString, ...] = ("drop_samples(timestamptz)", "drop_usage(timestamptz)")
+# Triggers call these with the owner's rights; nobody else may.
+TRIGGER_FUNCTIONS: tuple[LiteralString, ...] = ("roll_up_usage()",)
 # A trigger of these refuses every change, whoever tries.
 GUARDED = ("entry", "seal", "seal_head")
 # Copies that migrate at once grant one after the other; any constant will do.
@@ -116,3 +118,6 @@ def grant_rights(conn: Connection, service_role: str) -> None:
             revoke = sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}")
             conn.execute(revoke.format(signature, role))
             conn.execute(sql.SQL("GRANT EXECUTE ON FUNCTION {} TO {}").format(signature, role))
+        for function in TRIGGER_FUNCTIONS:
+            revoke = sql.SQL("REVOKE ALL ON FUNCTION {} FROM PUBLIC, {}")
+            conn.execute(revoke.format(sql.SQL(function), role))
