@@ -120,14 +120,10 @@ class Core:
 
 def _watch(percents: Sequence[Decimal]) -> Watch:
     """Watch lines that may be told again at once."""
-    return Watch(
-        Lines(percents=tuple(percents), hysteresis_percent=Decimal(0), cool_down_hours=0)
-    )
+    return Watch(Lines(percents=tuple(percents), hysteresis_percent=Decimal(0), cool_down_hours=0))
 
 
-async def grant(
-    pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal] = ()
-) -> Done:
+async def grant(pool: Pool, request: GrantRequest, *, percents: Sequence[Decimal] = ()) -> Done:
     """Give credits to a project, watching these lines."""
     return await instruct(pool, request, _watch(percents))
 

@@ -525,3 +525,22 @@ async def test_a_notice_and_its_mails_are_written_together_or_not_at_all(
     with psycopg.connect(owner_database_url) as conn:
         conn.execute("ALTER TABLE mail DROP CONSTRAINT mail_recipient_check")
     assert ["50"] == await told(pool, project)
+
+
+async def test_an_account_that_cannot_be_told_keeps_no_other_waiting(
+    pool: Pool, owner_database_url: str
+) -> None:
+    poisoned, sound = await open_account(pool), await open_account(pool)
+    async with transaction(pool) as conn:
+        await put_people(conn, [(poisoned, Person("poison@lab.example"))])
+    for project in (poisoned, sound):
+        await grant(pool, project, 1000)
+        await use(pool, project, 600)
+    with psycopg.connect(owner_database_url) as owner:
+        owner.execute("ALTER TABLE mail ADD CHECK (recipient <> 'poison@lab.example')")
+
+    with pytest.raises(Exception, match="violates check constraint"):
+        await check(pool, WATCH)
+
+    assert [] == await notices_of(pool, poisoned)
+    assert [Decimal(50)] == [one.percent for one in await notices_of(pool, sound)]

@@ -49,7 +49,8 @@ async def refuse_closed(conn: Connection, project_id: int) -> None:
     """Raise Conflict if a project is closed now; whoever calls holds the project's lock."""
     closing = (await closings.list_closed(conn, [project_id])).get(project_id)
     if closing is not None:
-        raise Conflict(f"the project is closed since {_shown(closing.hour)}: reopen it first")
+        since = _shown(closing.hour)
+        raise Conflict(f"project #{project_id} is closed since {since}: reopen it first")
 
 
 async def close(pool: Pool, request: ClosingRequest) -> Decided:

@@ -15,6 +15,7 @@ from os_credits.domain.mail import Addressing
 from os_credits.domain.notice import NoticeKind
 from os_credits.domain.period import HOUR
 from os_credits.domain.threshold import LineKind, Lines
+from os_credits.errors import Unavailable
 from os_credits.flows.threshold_rules import read_lines
 from os_credits.notify.thresholds import facts_of, settled, step, young_forecast
 from os_credits.store import closings, mails, notices, top_resources
@@ -79,26 +80,54 @@ async def check(pool: Pool, watch: Watch, now: datetime | None = None) -> int:
     """Write a notice for each account that has come to a line; gives how many.
 
     Only accounts that seem to change are locked, and looked at again under the lock: any
-    number of copies writes one notice per crossing. `now` None means the database's clock.
+    number of copies writes one notice per crossing. `now` None means the database's clock. What
+    fails for one account is raised once all others are told.
     """
     notice_count = 0
     after_id = 0
+    failed: list[Exception] = []
     while True:
         async with snapshot(pool) as conn:
             found = await notices.list_watched(conn, after_id=after_id, limit=PAGE_PROJECTS_MAX)
             seen = await _look(conn, found, watch, now)
         moved = [one.balance.project_id for one in seen if any(one.step(lifted=False))]
         for first in range(0, len(moved), TELL_PROJECTS_MAX):
-            project_ids = moved[first : first + TELL_PROJECTS_MAX]
-            async with connection(pool) as conn:
-                await notices.ensure_states(conn, project_ids)
-            async with transaction(pool) as conn:
-                # What another copy, or a grant, holds is left to it: the next check looks again.
-                held = await notices.try_lock_states(conn, project_ids)
-                notice_count += await _tell(conn, held, watch, now)
+            part = moved[first : first + TELL_PROJECTS_MAX]
+            notice_count += await _tell_part(pool, part, watch, now, failed)
         if len(found) < PAGE_PROJECTS_MAX:
-            return notice_count
+            break
         after_id = found[-1]
+    if failed:
+        raise failed[0]
+    return notice_count
+
+
+async def _tell_part(
+    pool: Pool,
+    project_ids: Sequence[int],
+    watch: Watch,
+    now: datetime | None,
+    failed: list[Exception],
+) -> int:
+    """Tell some accounts in one transaction; one that cannot be told keeps nobody else waiting.
+
+    What went wrong is kept in `failed`, for when all others have been told.
+    """
+    try:
+        async with connection(pool) as conn:
+            await notices.ensure_states(conn, project_ids)
+        async with transaction(pool) as conn:
+            # What another copy, or a grant, holds is left to it: the next check looks again.
+            held = await notices.try_lock_states(conn, project_ids)
+            return await _tell(conn, held, watch, now)
+    except Unavailable:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is one account's
+        if len(project_ids) == 1:
+            failed.append(error)
+            return 0
+        counts = [await _tell_part(pool, [one], watch, now, failed) for one in project_ids]
+        return sum(counts)
 
 
 async def tell_before_lift(

@@ -235,13 +235,17 @@ class Reader:
         }
 
     def _forecast(self, notice: Notice) -> dict[str, object]:
-        known = run_out(notice.facts)
+        # A forecast from before the last credits went would contradict the balance.
+        known = run_out(notice.facts) if notice.balance > 0 else None
+        early, late = (self._date(end) for end in (known.early, known.late)) if known else ("", "")
+        if early == late:
+            early = late = ""
         return {
             "state": known.state if known else "",
             "needs_days": known.needs_days if known else 0,
-            "early": self._date(known.early if known else None),
+            "early": early,
             "middle": self._date(known.middle if known else None),
-            "late": self._date(known.late if known else None),
+            "late": late,
         }
 
     def _figure(self, notice: Notice, figure: Decimal | None) -> str:

@@ -27,7 +27,7 @@ class BurnedMost:
 
 @dataclass(frozen=True, slots=True)
 class StatementLine:
-    """One sum of a closed project's account, in credits; `entry` is the kind of its entries."""
+    """One sum of a closed project's account, in credits; `entry` is its kind."""
 
     entry: str
     meter: str

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.forecast import StoredForecast
 
-# Nearer than this, a date is told with its hour.
+# Nearer than this, a date is told with its time.
 _NEAR = timedelta(days=2)
 _MONTHS = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -24,7 +24,7 @@ def words_of(forecast: StoredForecast) -> str:
     """Say when credits run out: about 12 March 2027 (between 5 March and 30 March)."""
     if forecast.p50 is not None:
         day = _day(forecast.p50, 0)
-        when = f"{day}, {forecast.p50:%H}:00 UTC" if _is_near(forecast) else day
+        when = f"{day}, {forecast.p50:%H:%M} UTC" if _is_near(forecast) else day
         return f"about {when}{_in_brackets(band_of(forecast))}"
     match forecast.state:
         case "short":
@@ -49,7 +49,7 @@ def band_of(forecast: StoredForecast) -> str:
     if p90 is None:
         return f"{_day(p10, year)} at the earliest"
     if _is_near(forecast) and p10.date() == p90.date():
-        return f"between {p10:%H}:00 and {p90:%H}:00"
+        return f"between {p10:%H:%M} and {p90:%H:%M}"
     if p10.date() == p90.date():
         return ""
     # Both years or none: a band over New Year would be hard to read else.

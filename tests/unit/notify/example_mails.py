@@ -45,11 +45,11 @@ FORECAST = {
 SHORT = {"state": "short", "needs_days": 3, "p10": None, "p50": None, "p90": None}
 BEYOND = {"state": "beyond", "p10": "2027-10-03T00:00:00+00:00", "p50": None, "p90": None}
 STATEMENT = [
-    {"kind": "grant", "meter": None, "flavor": None, "credits": "1000.000000"},
-    {"kind": "adjustment", "meter": None, "flavor": None, "credits": "-25.000000"},
-    {"kind": "usage", "meter": "ram_gib", "flavor": "m1.large", "credits": "-101.250000"},
-    {"kind": "usage", "meter": "vcpu", "flavor": "m1.large", "credits": "-400.650000"},
-    {"kind": "correction", "meter": "vcpu", "flavor": "m1.large", "credits": "25.000000"},
+    {"kind": "granted", "meter": None, "flavor": None, "credits": "1000.000000"},
+    {"kind": "adjusted", "meter": None, "flavor": None, "credits": "-25.000000"},
+    {"kind": "used", "meter": "ram_gib", "flavor": "m1.large", "credits": "-101.250000"},
+    {"kind": "used", "meter": "vcpu", "flavor": "m1.large", "credits": "-400.650000"},
+    {"kind": "corrected", "meter": "vcpu", "flavor": "m1.large", "credits": "25.000000"},
 ]
 
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from os_credits.domain.closing import StatementKind
 from os_credits.domain.mail import DueMail, Language, mail_address
 from os_credits.domain.notice import NoticeKind
 from os_credits.errors import InvalidInput, Misconfigured
@@ -385,6 +386,10 @@ def test_the_subject_of_each_kind(kind: str, english: str, german: str) -> None:
             ),
         ),
         (
+            {"state": "ok", "p10": "2026-03-16", "p50": "2026-03-16T08", "p90": "2026-03-16T09"},
+            "At the present rhythm credits run out around 16 March 2026.",
+        ),
+        (
             {"state": "short", "needs_days": 3},
             "It is too early to tell when credits run out: that needs 3 more days of usage.",
         ),
@@ -409,6 +414,24 @@ def test_the_forecast_is_told_as_it_is(forecast: dict[str, object], sentence: st
     text = text_of(received(mail_of(tiding(facts={"forecast": forecast}))))
 
     assert f"\n\n{sentence}\n\n" in re.sub(r"(?<!\n)\n(?!\n)", " ", text)
+
+
+def test_where_nothing_is_left_no_date_is_told_on_which_it_will_be_gone() -> None:
+    forecast = {"state": "ok", "p10": "2026-03-12", "p50": "2026-03-16", "p90": "2026-03-24"}
+    text = text_of(received(mail_of(tiding(balance="-26", facts={"forecast": forecast}))))
+
+    assert "run out around" not in text
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("kind", StatementKind)
+def test_each_line_of_a_statement_has_a_word(kind: StatementKind, language: Language) -> None:
+    line = {"kind": kind.value, "meter": None, "flavor": None, "credits": "-7.000000"}
+    closed = tiding(kind=NoticeKind.CLOSED, line=None, facts={"lines": [line]})
+    text = text_of(received(mail_of(closed, language=language)))
+
+    [word] = re.findall(r"^ +-7 [Cc]redits  (.+)$", text, re.MULTILINE)
+    assert word != kind.value
 
 
 @pytest.mark.parametrize(
