@@ -263,3 +263,33 @@ async def test_a_closed_project_says_so(service: Service) -> None:
 
     assert "This project is closed since" in text
     assert "the grant has ended" in text
+
+
+async def test_an_organisation_that_limits_is_named_beside_what_is_left(service: Service) -> None:
+    await push(service, counter(), [(hours_ago(2), 0.0), (hours_ago(1), 5.0)])
+    await instructed(service, "alpha/grants", amount="1000", reason="start")
+    assert "usable" not in plain(await page(service, "/credits_history/alpha"))
+
+    place = {"organisation": "Biology", "valid_from": "2026-01-01T00:00Z", "reason": "start"}
+    await send(service, "POST", "/api/v1/projects/alpha/organisation", place)
+    budget = {"amount": "70", "reason": "2026"}
+    await send(service, "POST", "/api/v1/organisations/Biology/budgets", budget)
+
+    assert "70.00 usable: Biology limits it" in plain(await page(service, "/credits_history/alpha"))
+
+
+@pytest.mark.parametrize(
+    "query,place",
+    [
+        ("start_date=2026-01-01&format=html", "start_date"),
+        ("range=7d&format=json", "range"),
+        ("to=2026-01-01&format=csv", "to"),
+    ],
+)
+async def test_the_words_of_the_other_form_are_refused(
+    service: Service, query: str, place: str
+) -> None:
+    await send(service, "POST", "/api/v1/projects", {"name": "alpha"})
+    async with service.request("GET", f"/credits_history/alpha?{query}", key="read") as response:
+        assert response.status == 400
+        assert place in plain(await response.text())

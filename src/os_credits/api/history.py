@@ -41,6 +41,12 @@ from os_credits.store import batches, projects, transfers
 from os_credits.store.pool import Connection, snapshot
 from os_credits.store.usage_reads import UsageSum, sum_quantities
 
+# What the page calls its time, and what stands for it here.
+_OF_THE_PAGE = {
+    "range": "start_date and end_date",
+    "from": "start_date",
+    "to": "end_date (which is excluded)",
+}
 ROWS_DEFAULT = 10_000
 ROWS_MAX = 20_000
 # Of a file for spreadsheets, which is made whole.
@@ -124,12 +130,16 @@ async def credits_history(request: web.Request, query: HistoryQuery) -> web.Stre
     a spreadsheet would take for a formula have an apostrophe before them.
     """
     page = request.config_dict.get(HISTORY_PAGE)
+    shows_page = page is not None and (
+        query.format == "html" or (query.format is None and page.is_wanted(request))
+    )
+    if page is not None and shows_page:
+        return await page.show(request)
+    for name, ours in _OF_THE_PAGE.items():
+        if name in request.query:
+            raise InvalidInput(f"is the page's: JSON and CSV take {ours}", where=name)
     if query.format == "csv" or (query.format is None and _takes_csv_only(request)):
         return await _csv(request, query)
-    if page is not None and (
-        query.format == "html" or (query.format is None and page.is_wanted(request))
-    ):
-        return await page.show(request)
     response = json_response(await _read(request, query))
     response.headers["Vary"] = "Accept, Authorization"
     return response

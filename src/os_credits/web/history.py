@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import added
 from os_credits.domain.period import HOUR, floor_hour
+from os_credits.flows.budgets import usable
 from os_credits.flows.forecast import read_forecast
 from os_credits.flows.given import read_given
 from os_credits.flows.history import beginning
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.amount import Credits
     from os_credits.domain.balance import Balance
+    from os_credits.domain.budget import Usable
     from os_credits.domain.closing import Closing
     from os_credits.domain.forecast import StoredForecast
     from os_credits.domain.meter import MeterDefinition
@@ -51,6 +53,7 @@ class PageFacts:
     left at its end. `charges` and `moved` are per step of the span, oldest first; `changes` and
     `metered` belong to the same time. `first_given` is the first hour with credits, and how
     many these were. `partners` are the other projects of transfers, by entry.
+    `usable` is what organisations leave of the balance.
     """
 
     project: Project
@@ -68,6 +71,7 @@ class PageFacts:
     partners: Mapping[int, Project]
     forecast: StoredForecast
     closing: Closing | None
+    usable: Usable
     meters: Mapping[int, MeterDefinition]
     flavors: Mapping[int, str]
 
@@ -112,6 +116,7 @@ async def read_facts(conn: Connection, project: Project, asked: Asked) -> PageFa
         partners=await _partners(conn, changes),
         forecast=await read_forecast(conn, project.id),
         closing=(await closings.list_decided(conn, [project.id])).get(project.id),
+        usable=(await usable(conn, {project.id: balance}))[project.id],
         meters={version.meter_id: version.definition for version in versions},
         flavors=await flavors.list_flavors(conn),
     )

@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from os_credits.domain.budget import Usable
 from os_credits.domain.project import Project
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
@@ -105,7 +106,7 @@ async def credits_history(request: web.Request) -> web.Response:
     access = desk.access_of(request)
     query = request.query
     try:
-        asked = Asked(query.get("range"), query.get("from", ""), query.get("to", ""))
+        asked = _asked(request)
         async with snapshot(desk.pool) as conn:
             project = await resolve_project(
                 conn,
@@ -125,6 +126,15 @@ async def credits_history(request: web.Request) -> web.Response:
         )
     context = _context(request, facts, lambda other: desk.may_read(access, other))
     return render(request, "history.html", context)
+
+
+def _asked(request: web.Request) -> Asked:
+    """Read which time is asked for; what JSON and CSV call it is refused, not passed over."""
+    query = request.query
+    for name, ours in (("start_date", "from"), ("end_date", "to")):
+        if name in query:
+            raise InvalidInput(f"is of JSON and CSV: the page takes {ours}", where=name)
+    return Asked(query.get("range"), query.get("from", ""), query.get("to", ""))
 
 
 def _context(
@@ -151,6 +161,7 @@ def _context(
         "changes": changes[:CHANGES_MAX],
         "more_changes": len(changes) > CHANGES_MAX,
         "closing": facts.closing,
+        "limit": _limit(facts.usable),
         "forecast_words": words_of(forecast),
         "forecast_band": band_of(forecast),
         "without": [
@@ -159,6 +170,14 @@ def _context(
         ],
         "chart": chart_of(facts, view, request.app[DESK].percents),
     }
+
+
+def _limit(usable: Usable) -> dict[str, Any] | None:
+    """Give how much is usable and which organisation says so, if one leaves less than is left."""
+    level = usable.limited_by
+    if level is None or level.organisation is None:
+        return None
+    return {"amount": usable.amount, "organisation": level.organisation.name}
 
 
 def _kept(request: web.Request) -> dict[str, str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from os_credits.domain.amount import Credits, credits_of
 from os_credits.domain.balance import Balance
+from os_credits.domain.budget import Usable
 from os_credits.domain.forecast import StoredForecast
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
@@ -72,6 +73,7 @@ def facts(
         "partners": {},
         "forecast": forecast(),
         "closing": None,
+        "usable": Usable(credits_of(left), None, ()),
         "left": credits_of(left),
         "span": span_of(span) if isinstance(span, str) else span,
     }
