@@ -79,7 +79,9 @@ def import_(
         if not refused:
             _show(done)
     if refused:
-        complain(f"error: nothing was written: {len(done.problems)} mistakes in {file}")
+        count = len(done.problems)
+        mistakes = "1 mistake" if count == 1 else f"{count} mistakes"
+        complain(f"error: nothing was written: {mistakes} in {file}")
         raise typer.Exit(WRONG_USE)
 
 

@@ -139,7 +139,7 @@ async def _give(request: GrantRequest, conn: Connection, now: datetime) -> Effec
     terms = request.terms
     start = terms.valid_from or floor_hour(now)
     if terms.expires_at is not None and terms.expires_at <= start:
-        raise InvalidInput("must be after valid_from", where="expires_at")
+        raise InvalidInput("must be to come", where="expires_at")
     if await grants.has_key(conn, request.idempotency_key):
         raise Conflict(f"idempotency key {request.idempotency_key!r} was used by an opening")
     grant_id = await grants.insert_grant(

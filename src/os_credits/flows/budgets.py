@@ -59,7 +59,7 @@ async def give_budget(pool: Pool, request: BudgetRequest) -> tuple[Budget, bool]
         valid_from = request.terms.valid_from or floor_hour(await batches.read_now(conn))
         expires_at = request.terms.expires_at
         if expires_at is not None and expires_at <= valid_from:
-            raise InvalidInput("must be after valid_from", where="expires_at")
+            raise InvalidInput("must be to come", where="expires_at")
         made = await budgets.insert_budget(conn, request, valid_from=valid_from, digest=digest)
         found = made
         if found is None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from os_credits.domain.notice import NoticeKind
-from os_credits.notify.facts import burned_most, run_out, statement_lines
+from os_credits.notify.facts import also_reached, burned_most, run_out, statement_lines
 from os_credits.notify.figures import shown_credits, shown_date, shown_time, shown_whole
 from os_credits.notify.headers import one_line
 
@@ -30,6 +30,8 @@ ITEMS_MAX = 50
 # How many resources are named in a digest for each of its notices.
 BURNED_IN_DIGEST_MAX = 3
 NAME_LENGTH_MAX = 60
+# How many other lines are named that the same notice told.
+ALSO_MAX = 5
 # How many sums of a final statement are named.
 LINES_MAX = 20
 # From this share of the grants on there is nothing to worry about; below, the colours of a fire.
@@ -163,7 +165,7 @@ class Reader:
         return Item(
             headline=words("subject"),
             rows=rows,
-            forecast=words("forecast") if run_out(notice.facts) else "",
+            forecast=words("forecast"),
             amounts_title=words("statement_title" if is_over else "burned_title"),
             amounts=amounts,
             link=history_link(one.project, self.public_url),
@@ -193,8 +195,21 @@ class Reader:
         ]
         if line := words("line_reached"):
             rows.append(Row(words("label_line"), line))
+            if also := self._also(notice, words, line):
+                rows.append(Row(words("label_also"), also))
         rows.append(Row(words("label_time"), shown_time(notice.created_at, self.language)))
         return rows
+
+    def _also(self, notice: Notice, words: Words, line: str) -> str:
+        """Name the other lines that the notice told, each once; `line` is told already."""
+        told = [
+            words("line_reached", kind=each.kind.value, line=self._figure(each.kind, each.line))
+            for each in also_reached(notice.facts)
+        ]
+        others = [each for each in dict.fromkeys(told) if each not in ("", line)]
+        left_out = len(others) - ALSO_MAX
+        rest = [words("more_lines", more=left_out)] if left_out > 0 else []
+        return "; ".join(others[:ALSO_MAX] + rest)
 
     def _burned(self, notice: Notice, words: Words, limit: int | None) -> tuple[Amount, ...]:
         return tuple(
@@ -223,8 +238,8 @@ class Reader:
         notice = one.notice
         return {
             "kind": notice.kind.value,
-            "line": self._figure(notice, notice.line),
-            "value": self._figure(notice, notice.value),
+            "line": self._figure(notice.kind, notice.line),
+            "value": self._figure(notice.kind, notice.value),
             "project": _name_of(one.project),
             "domain": one_line(one.project.domain),
             "site": one_line(one.project.site),
@@ -248,13 +263,13 @@ class Reader:
             "late": late,
         }
 
-    def _figure(self, notice: Notice, figure: Decimal | None) -> str:
+    def _figure(self, kind: NoticeKind, figure: Decimal | None) -> str:
         """Write a line or a value in the unit of its kind."""
         if figure is None:
             return ""
-        if notice.kind is NoticeKind.PERCENT:
+        if kind is NoticeKind.PERCENT:
             return shown_credits(figure, PERCENT_DIGITS, self.language)
-        if notice.kind is NoticeKind.DAYS:
+        if kind is NoticeKind.DAYS:
             return shown_whole(figure, self.language)
         return self._credits(figure)
 

@@ -1,4 +1,4 @@
-"""Reads what a notice holds beside its figures: what burned most, and when credits run out.
+"""Reads what a notice holds beside its figures: what burned most, when credits run out, and more.
 
 Facts are plain JSON in a row that is never changed, perhaps of an older or a newer version of
 the service: what is missing or has another form is left out, and the mail goes out without it.
@@ -12,7 +12,15 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from os_credits.domain.notice import NoticeKind
+
 SHOWN_MAX = 5
+# No line is as high: what is can only be a mistake, and would be as long a text.
+LINE_MAX = Decimal("1e15")
+_KINDS_OF_LINES = {
+    kind.value: kind
+    for kind in (NoticeKind.PERCENT, NoticeKind.CREDITS, NoticeKind.DAYS, NoticeKind.BURN)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +41,14 @@ class StatementLine:
     meter: str
     flavor: str
     credits: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoReached:
+    """Another line that the same notice told, in the unit of its kind."""
+
+    kind: NoticeKind
+    line: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +88,19 @@ def statement_lines(facts: Mapping[str, Any]) -> list[StatementLine]:
         if amount is not None:
             entry, meter, flavor = _texts(each, "kind", "meter", "flavor")
             found.append(StatementLine(entry, meter, flavor, amount))
+    return found
+
+
+def also_reached(facts: Mapping[str, Any]) -> list[AlsoReached]:
+    """Give the other lines that the notice told, in its order."""
+    also = facts.get("also")
+    found = []
+    for each in also if isinstance(also, list) else []:
+        if not isinstance(each, Mapping):
+            continue
+        kind, line = _KINDS_OF_LINES.get(_text(each.get("kind"))), read_decimal(each.get("line"))
+        if kind is not None and line is not None and 0 <= line <= LINE_MAX:
+            found.append(AlsoReached(kind, line))
     return found
 
 

@@ -51,6 +51,7 @@ STATEMENT = [
     {"kind": "used", "meter": "vcpu", "flavor": "m1.large", "credits": "-400.650000"},
     {"kind": "corrected", "meter": "vcpu", "flavor": "m1.large", "credits": "25.000000"},
 ]
+TALLY = {"kind": "tally", "meter": "vcpu", "flavor": "m1.large", "credits": "-1.500000"}
 
 
 def tiding(
@@ -106,9 +107,10 @@ def mail_of(
     )
 
 
+ALSO = [{"kind": "credits", "line": "500.000000"}, {"kind": "days", "line": "21.000"}]
 SEVEN_DAYS = {"burned": BURNED, "forecast": FORECAST}
 EXAMPLES: dict[str, Tiding] = {
-    "percent": tiding(site="Gießen", value="49.81", facts=SEVEN_DAYS),
+    "percent": tiding(site="Gießen", value="49.81", facts=SEVEN_DAYS | {"also": ALSO}),
     "percent-low": tiding(
         line="20", balance="187.25", facts={"burned": BURNED[:2], "forecast": SHORT}
     ),
@@ -137,7 +139,7 @@ EXAMPLES: dict[str, Tiding] = {
         line=None,
         value="12.5",
         balance="485.6",
-        facts={"after": STATEMENT[2:4], "used_after": "12.500000"},
+        facts={"after": [*STATEMENT[2:4], TALLY], "used_after": "12.500000"},
     ),
 }
 

@@ -423,6 +423,95 @@ def test_where_nothing_is_left_no_date_is_told_on_which_it_will_be_gone() -> Non
     assert "run out around" not in text
 
 
+@pytest.mark.parametrize(
+    "language,sentence",
+    [
+        ("en", "When the credits run out cannot be told yet."),
+        ("de", "Wann die Credits verbraucht sind, lässt sich noch nicht sagen."),
+    ],
+)
+def test_without_a_forecast_the_mail_says_so_where_something_is_left(
+    language: str, sentence: str
+) -> None:
+    def says_so(kind: NoticeKind, balance: str = "498.1", **facts: object) -> bool:
+        one = tiding(kind=kind, value="12", balance=balance, facts=facts)
+        message = received(mail_of(one, language=language))
+        [in_text, in_page] = [sentence in body for body in (text_of(message), html_of(message))]
+        assert in_text == in_page
+        return in_text
+
+    foretold = {NoticeKind.PERCENT, NoticeKind.CREDITS, NoticeKind.BURN}
+    for facts in ({}, {"forecast": None}, {"forecast": {"state": "of another version"}}):
+        assert foretold == {kind for kind in NoticeKind if says_so(kind, **facts)}
+    for balance in ("0", "0.000001", "-26"):
+        assert not any(says_so(kind, balance) for kind in NoticeKind)
+    for state in ("short", "idle", "beyond"):
+        assert not says_so(NoticeKind.PERCENT, forecast={"state": state})
+
+
+ALSO = [
+    {"kind": "percent", "line": "90.000"},
+    {"kind": "credits", "line": "1500.000000"},
+    {"kind": "days", "line": "14.000"},
+    {"kind": "burn", "line": "30.500000"},
+]
+
+
+@pytest.mark.parametrize(
+    "language,label,value",
+    [
+        (
+            "en",
+            "Also",
+            "at 90 % of what was granted; at 1,500 credits; 14 days before credits run out; "
+            "from 30.5 credits a day on",
+        ),
+        (
+            "de",
+            "Außerdem",
+            "bei 90 % der bewilligten Credits; bei 1.500 Credits; 14 Tage, bevor die Credits "
+            "verbraucht sind; ab 30,5 Credits am Tag",
+        ),
+    ],
+)
+def test_other_lines_that_the_same_notice_told_are_named(
+    language: str, label: str, value: str
+) -> None:
+    # What is told already, and what is named twice, is not told again.
+    also = [*ALSO, ALSO[0], {"kind": "percent", "line": "50.000"}]
+    message = received(mail_of(tiding(facts={"also": also}), language=language))
+
+    assert re.search(rf"^  {label}: +{re.escape(value)}$", text_of(message), re.MULTILINE)
+    assert f"<bdi>{value}</bdi>" in html_of(message)
+
+
+def test_of_very_many_other_lines_a_few_are_named() -> None:
+    also = [{"kind": "percent", "line": str(line)} for line in range(99, 90, -1)]
+    text = text_of(received(mail_of(tiding(facts={"also": also}))))
+
+    assert "at 95 % of what was granted; and 4 more\n" in text
+    assert "at 94 %" not in text
+
+
+@pytest.mark.parametrize(
+    "language,heading,subject",
+    [
+        ("en", "Changes since the project was closed", "was charged 12.5 credits afterwards"),
+        ("de", "Änderungen, seit das Projekt geschlossen ist", "noch 12,5 Credits berechnet"),
+    ],
+)
+def test_late_usage_that_is_not_booked_yet_is_not_called_booked(
+    language: str, heading: str, subject: str
+) -> None:
+    tally = {"kind": "tally", "meter": "vcpu", "flavor": None, "credits": "-12.500000"}
+    late = replace(EXAMPLES["late-usage"].notice, facts={"after": [tally]})
+    message = received(mail_of(replace(EXAMPLES["late-usage"], notice=late), language=language))
+
+    assert subject in text_in("Subject", message)
+    assert f"\n{heading}:\n" in text_of(message)
+    assert f">{heading}<" in html_of(message)
+
+
 @pytest.mark.parametrize("language", Language)
 @pytest.mark.parametrize("kind", StatementKind)
 def test_each_line_of_a_statement_has_a_word(kind: StatementKind, language: Language) -> None:
@@ -442,6 +531,13 @@ def test_each_line_of_a_statement_has_a_word(kind: StatementKind, language: Lang
         {"burned": [None, 1, {}, {"credits": "NaN"}, {"credits": "x"}, {"credits": [1]}]},
         {"forecast": {"state": 1, "needs_days": "x", "p10": 3, "p50": "never", "p90": []}},
         {"forecast": {"state": "ok"}, "lines": [{}], "what": {"is": "this"}},
+        {"also": "percent 20"},
+        {"also": {"kind": "percent", "line": "20"}},
+        {"also": [None, 7, "x", [], {}, {"kind": "days"}, {"line": "3"}]},
+        {"also": [{"kind": kind, "line": "3"} for kind in (None, 7, [], "closed", "new")]},
+        {"also": [{"kind": "days", "line": line} for line in (None, 0.5, "x", "NaN", "Infinity")]},
+        {"also": [{"kind": "days", "line": line} for line in ("-1", "1e99", "1e999999", [3])]},
+        {"also": [{"kind": "percent", "line": "50.000"}]},
     ],
 )
 def test_facts_of_another_version_are_left_out(facts: dict[str, object]) -> None:
@@ -512,7 +608,8 @@ def told_facts(text: str) -> dict[str, object]:
     lines = [{"kind": text, "meter": text, "flavor": text, "credits": "1"}]
     burned = [{"resource": text or "x", "meter": text, "flavor": text, "credits": "1"}]
     forecast = {"state": text, "p50": text, "burn_per_day": text}
-    return {"burned": burned, "lines": lines, "forecast": forecast, text: text}
+    also = [{"kind": text, "line": "20"}, {"kind": "percent", "line": text}]
+    return {"burned": burned, "lines": lines, "forecast": forecast, "also": also, text: text}
 
 
 @cache
