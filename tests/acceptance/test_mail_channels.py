@@ -63,6 +63,18 @@ class Scene:
             while [len(one) for one in told] != [1] * len(told):
                 await asyncio.sleep(0.05)
 
+    async def sent_notice(self) -> dict[str, Any]:
+        """Give the one notice, once the service has noted that its mail was taken."""
+        path = f"/api/v1/projects/{PROJECT}/notices"
+        async with asyncio.timeout(SECONDS_MAX):
+            while True:
+                async with self.service.request("GET", path, key="admin") as response:
+                    notice: dict[str, Any]
+                    [notice] = (await response.json())["notices"]
+                if not notice["mails"]["pending"]:
+                    return notice
+                await asyncio.sleep(0.05)
+
 
 @asynccontextmanager
 async def new_scene(database_url: str, **changes: Any) -> AsyncIterator[Scene]:
@@ -89,9 +101,7 @@ async def test_a_crossing_is_told_on_every_channel_in_the_owners_language(
     async with new_scene(database_url) as scene:
         await scene.cross()
         await scene.wait_for(scene.mails.received, scene.hook.received, scene.portal.received)
-        path = f"/api/v1/projects/{PROJECT}/notices"
-        async with scene.service.request("GET", path, key="admin") as response:
-            [notice] = (await response.json())["notices"]
+        notice = await scene.sent_notice()
         with program_on(database_url) as program:
             words = ("notices", "mail", str(notice["id"]), "--language", "de", "--name", "Jörg")
             public = {"OS_CREDITS_PUBLIC_URL": "https://credits.cloud.example"}

@@ -246,6 +246,9 @@ def test_every_bad_row_of_a_file_is_named(program: Program, tmp_path: Path) -> N
     ]
     shown = json.loads(program("people", "import", file, "--json", status=2).stdout)
     assert [one["line"] for one in shown["problems"]] == [2, 3, 4]
+    file = write(tmp_path / "one.csv", "project,site,email,role\ntwice,a,x@y.org,boss\n")
+    message = program.refuse("people", "import", file, status=2)
+    assert message.split("\n")[1:] == [f"error: nothing was written: 1 mistake in {file}"]
 
 
 def test_a_file_that_is_none_is_refused(program: Program, tmp_path: Path) -> None:

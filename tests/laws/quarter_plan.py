@@ -48,6 +48,8 @@ def draw_project(chance: Random, number: int, hours: int, others: int) -> Projec
     else:
         first = Deed("grant", daily * chance.randint(5, 60))
         plan.deeds.setdefault(chance.randint(0, 48), []).append(first)
+    if chance.random() < 0.3:
+        _let_hover(chance, plan, hours, level)
     for _ in range(hours // 240 + 1):
         deed = _draw_deed(chance, daily, others)
         plan.deeds.setdefault(chance.randint(1, hours - 1), []).append(deed)
@@ -79,6 +81,23 @@ def _draw_usage(chance: Random, plan: ProjectPlan, hours: int, level: int) -> No
         # Some of it comes hours or days late, as after an outage of the sender.
         late = chance.randint(2, 120) if chance.random() < 0.03 else 1
         plan.arrivals.setdefault(hour + late, []).append((hour, amount))
+
+
+def _let_hover(chance: Random, plan: ProjectPlan, hours: int, level: int) -> None:
+    """Let somebody keep an account afloat around its line, half a day's usage at a time.
+
+    Half of what is given ends soon, so that what is valid, and the hysteresis with it, stay small.
+    """
+    line = 12 * level // SCALE + 1
+    plan.lines = {"percents": [], "credits": [line, line // 3], "days": [], "burn_per_day": []}
+    plan.allowance = None
+    plan.deeds = {1: [Deed("grant", 16 * level)]}
+    hour = 4
+    while hour < hours:
+        end = chance.choice([None, 24])
+        amount = int(12 * level * chance.uniform(0.6, 1.6))
+        plan.deeds.setdefault(hour, []).append(Deed("grant", amount, end=end))
+        hour += chance.choice([4, 8, 12, 16])
 
 
 def _draw_deed(chance: Random, daily: int, others: int) -> Deed:

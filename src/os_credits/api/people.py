@@ -116,8 +116,10 @@ class ImportRow(BaseModel):
 
     def row(self, number: int) -> Row:
         """Give the row as a file would have it; what is not named is a missing column."""
-        cells = {name: self._cell(name) for name in self.model_fields_set | {"project", "email"}}
-        return Row(number, cells)
+        named = self.model_fields_set | {"project", "email"}
+        # In the order of the fields, since mistakes are told in that of the cells.
+        fields = (name for name in type(self).model_fields if name in named)
+        return Row(number, {name: self._cell(name) for name in fields})
 
     def _cell(self, name: str) -> str:
         match getattr(self, name):

@@ -202,9 +202,10 @@ def _answer(question: _Question) -> StoredForecast:
     try:
         found = forecast(question.history, question.credit, question.balance.as_of)
         told = [] if found.p50 is None else _without(question)
+        burn = credits_of(f"{found.burn_per_day:.6f}")
     except Exception:
         log.exception("failed", action="forecast", project_id=question.balance.project_id)
-        found, told = None, []
+        found, told, burn = None, [], from_micro(0)
     return StoredForecast(
         project_id=question.balance.project_id,
         computed_at=question.balance.as_of,
@@ -213,7 +214,7 @@ def _answer(question: _Question) -> StoredForecast:
         p10=None if found is None else found.p10,
         p50=None if found is None else found.p50,
         p90=None if found is None else found.p90,
-        burn_per_day=credits_of(f"{0 if found is None else found.burn_per_day:.6f}"),
+        burn_per_day=burn,
         facts={
             "balance": str(question.balance.current),
             "without": told,

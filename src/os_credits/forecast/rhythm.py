@@ -25,7 +25,13 @@ def weekly_rhythm(hourly: Floats, first: int) -> Floats:
     if hourly.size >= WEEK_HOURS:
         by_day = _shares_of_days(hourly, hours)
     rhythm = _shares_of_hours(hourly, hours) * np.repeat(by_day, DAY_HOURS)
-    return np.asarray(rhythm / rhythm.mean())
+    return _with_mean_one(rhythm)
+
+
+def _with_mean_one(shares: Floats) -> Floats:
+    """Scale shares to a mean of 1; where all are nothing, none is told from another."""
+    mean = shares.mean()
+    return np.asarray(shares / mean) if mean > 0 else np.ones_like(shares)
 
 
 def _shares_of_days(hourly: Floats, hours: Whole) -> Floats:
@@ -57,7 +63,7 @@ def _shares_of_hours(hourly: Floats, hours: Whole) -> Floats:
     hours = hours[used]
     kind = hours % DAY_HOURS + DAY_HOURS * (hours // DAY_HOURS >= _SATURDAY)
     workday, weekend = np.split(_believed(hourly[used] / around[used], kind, 2 * DAY_HOURS), 2)
-    days = (np.tile(workday / workday.mean(), _SATURDAY), np.tile(weekend / weekend.mean(), 2))
+    days = (np.tile(_with_mean_one(workday), _SATURDAY), np.tile(_with_mean_one(weekend), 2))
     return np.concatenate(days)
 
 

@@ -39,3 +39,13 @@ def test_days_of_a_week_are_not_told_apart_before_a_week_is_over() -> None:
     rhythm = weekly_rhythm(office()[-6 * 24 :], hour_of_week(END) + 24).reshape(7, 24)
 
     assert rhythm.mean(axis=1) == pytest.approx(1)
+
+
+def test_half_a_day_of_usage_a_week_ago_makes_no_rhythm_of_nothing() -> None:
+    hourly = np.zeros(168)
+    hourly[:12] = [13, 20, 27, 23, 17, 10, 27, 26, 10, 15, 13, 12]
+
+    rhythm = weekly_rhythm(hourly, first=11)
+
+    assert np.isfinite(rhythm).all()
+    assert rhythm.mean() == pytest.approx(1)
