@@ -4,7 +4,7 @@ from tests.laws.quarter import simulate
 
 
 async def test_every_crossing_has_exactly_one_notice(database_url: str) -> None:
-    outcome = await simulate(database_url, projects=6, days=4, seed=7)
+    outcome = await simulate(database_url, projects=10, days=4, seed=3)
 
     assert [] == outcome.mismatches
     assert outcome.notices > 5
