@@ -131,6 +131,7 @@ def _others(instruction: Instruction) -> Sequence[int]:
 
 @singledispatch
 async def _do(instruction: Instruction, conn: Connection, now: datetime) -> Effect:
+    # Only a programmer can get here: each kind of instruction registers what it does below.
     raise NotImplementedError(type(instruction))
 
 
