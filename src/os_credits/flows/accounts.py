@@ -119,7 +119,7 @@ async def _carry_out(
 
 
 def _receivers(instruction: Instruction) -> Sequence[int]:
-    """Name whom it gives credits as a closed project is not given any: by no adjustment."""
+    """Name who gets credits that a closed project is refused; adjustments are not among them."""
     if isinstance(instruction, GrantRequest | TopUp | AllowanceRequest):
         return [instruction.project_id]
     return _others(instruction)

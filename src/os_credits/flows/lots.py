@@ -69,7 +69,7 @@ async def give_months(
 ) -> int:
     """Give what an allowance owes for the months that have begun; gives how many there were.
 
-    The lots wait for `pass_time` to start them. Months that begin while it is paused are skipped.
+    The lots wait for `begin` to start them. Months that begin while it is paused are skipped.
     """
     month, count = allowance.granted_until, 0
     while month <= now and (allowance.end_month is None or month < allowance.end_month):
