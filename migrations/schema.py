@@ -41,6 +41,7 @@ from migrations.columns import (
     whole,
 )
 from migrations.schema_decisions import TRIGGERS as TRIGGERS_OF_DECISIONS
+from migrations.schema_people import TRIGGERS as TRIGGERS_OF_PEOPLE
 
 __all__ = ["EXTERNAL_STORAGE", "HYPERTABLES", "TRIGGERS", "metadata"]
 
@@ -57,6 +58,7 @@ TRIGGERS = {
         "roll_up_usage()",
     ),
     **TRIGGERS_OF_DECISIONS,
+    **TRIGGERS_OF_PEOPLE,
 }
 # Columns whose large values are kept uncompressed, since they are read once.
 EXTERNAL_STORAGE = {("batch", "columns")}

@@ -18,7 +18,8 @@ APPEND = "SELECT, INSERT"
 
 RIGHTS: Mapping[str, LiteralString] = {
     "alembic_version": READ,
-    # A trigger of the owner's keeps it.
+    # Triggers of the owner's keep them.
+    "audit": READ,
     "booked_usage": READ,
     # The ledger, and what people decided about money: nothing in it is changed or deleted.
     "allowance_end": APPEND,
@@ -66,6 +67,18 @@ RIGHTS: Mapping[str, LiteralString] = {
     "portal_state": "SELECT, INSERT, UPDATE",
     "threshold_state": "SELECT, INSERT, UPDATE (lowest_percent)",
     "told_line": "SELECT, INSERT, UPDATE (told_at, rearmed_at)",
+    # People who log in.
+    "invitation": (
+        "SELECT, INSERT, UPDATE (digest, used_at, state, attempt_count, next_attempt_at,"
+        " last_error, sent_at, expires_at), DELETE"
+    ),
+    "login": (
+        "SELECT, INSERT, UPDATE (email, name, language, is_administrator, password_hash,"
+        " disabled_at)"
+    ),
+    "login_attempt": "SELECT, INSERT, UPDATE (succeeded), DELETE",
+    "manager": "SELECT, INSERT, UPDATE (name), DELETE",
+    "session": "SELECT, INSERT, UPDATE (last_seen_at), DELETE",
     # The set of samples, and what is computed from it.
     "batch": "SELECT, INSERT, DELETE",
     "charge": "SELECT, INSERT, UPDATE",
@@ -78,9 +91,13 @@ RIGHTS: Mapping[str, LiteralString] = {
     "usage": "SELECT, INSERT, UPDATE, DELETE",
 }
 # These work with the owner's rights, and check themselves what they may drop.
-FUNCTIONS: tuple[LiteralString, ...] = ("drop_samples(timestamptz)", "drop_usage(timestamptz)")
+FUNCTIONS: tuple[LiteralString, ...] = (
+    "drop_samples(timestamptz)",
+    "drop_usage(timestamptz)",
+    "forget_in_audit(text)",
+)
 # Triggers call these with the owner's rights; nobody else may.
-TRIGGER_FUNCTIONS: tuple[LiteralString, ...] = ("roll_up_usage()",)
+TRIGGER_FUNCTIONS: tuple[LiteralString, ...] = ("note_change()", "roll_up_usage()")
 # A trigger of these refuses every change, whoever tries.
 GUARDED = ("entry", "seal", "seal_head")
 # Copies that migrate at once grant one after the other; any constant will do.
