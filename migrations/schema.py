@@ -30,6 +30,8 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from migrations import schema_accounts as _accounts  # noqa: F401 - declares its tables
+from migrations import schema_figures as _figures  # noqa: F401 - declares its table
+from migrations import schema_sources as _sources  # noqa: F401 - declares its tables
 from migrations.columns import (
     CREDITS,
     MOMENT,
@@ -199,6 +201,12 @@ Table(
     CheckConstraint("kind IN (0, 1, 2)"),
     Index("usage_hour", "hour"),
     Index("usage_open", "series_id", "hour", postgresql_where=text("credits IS NULL")),
+    Index(
+        "usage_unsettled",
+        "series_id",
+        "hour",
+        postgresql_where=text("credits IS NULL AND kind <> 0"),
+    ),
 )
 Table(
     "rating_state",
@@ -267,6 +275,7 @@ Table(
     CheckConstraint("(kind = 'correction') = (corrects IS NOT NULL)"),
     Index("entry_project_hour", "project_id", "hour"),
     Index("entry_credited", "project_id", "hour", postgresql_where=text("meter_id IS NULL")),
+    Index("entry_told", "project_id", "hour", postgresql_where=text("kind <> 'usage'")),
     Index("entry_opening", "project_id", postgresql_where=text("kind = 'opening'")),
     Index("entry_grant", "grant_id", postgresql_where=text("grant_id IS NOT NULL")),
 )

@@ -345,6 +345,8 @@ Table(
     of_project(primary_key=True),
     Column("length", Text, primary_key=True),
     Column("start", MOMENT, primary_key=True),
+    Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
+    Column("flavor_id", Integer, ForeignKey("flavor.id"), primary_key=True, autoincrement=False),
     needed("amount", CREDITS),
     CheckConstraint("length IN ('day', 'month')"),
     CheckConstraint("date_trunc(length, start, 'UTC') = start"),

@@ -25,6 +25,7 @@ class Tool:
     package: str
     program: str
     version_min: tuple[int, ...] = ()
+    folder: str = "bin"
 
     @property
     def name(self) -> str:
@@ -34,13 +35,14 @@ class Tool:
     @property
     def place(self) -> Path:
         """Say where it is unpacked."""
-        return places.tools_dir() / self.name / "usr" / "bin" / self.program
+        return places.tools_dir() / self.name / "usr" / self.folder / self.program
 
 
 TOOLS = {
     "prometheus": Tool("prometheus", "prometheus"),
     # The first that speaks remote write 2.0 as it was released.
     "prometheus-3": Tool("prometheus", "prometheus", (3,)),
+    "nginx": Tool("nginx", "nginx", folder="sbin"),
     "influxd": Tool("influxdb", "influxd"),
     "influx": Tool("influxdb-client", "influx"),
     "vmagent": Tool("victoria-metrics", "vmagent"),
@@ -111,7 +113,7 @@ def _unpack_one(apt: Apt, name: str, package: str) -> None:
 def _leave_what_is_used(name: str, programs: Path) -> None:
     """Drop the other programs of a package, which can take hundreds of megabytes."""
     used = {tool.program for tool in TOOLS.values() if tool.name == name}
-    for path in programs.iterdir():
+    for path in programs.glob("*"):
         if path.name not in used:
             path.unlink()
 

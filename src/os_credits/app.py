@@ -7,8 +7,7 @@ context and end with it, in the reverse order.
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -45,24 +44,21 @@ from os_credits.api import (
     usage,
 )
 from os_credits.api.access_log import AccessLog
-from os_credits.api.auth import access_of, may_read, refuse_undeclared, require_access
+from os_credits.api.auth import may_read, refuse_undeclared, require_access, visit_of
 from os_credits.api.bodies import Bodies
 from os_credits.api.connections import Connections
 from os_credits.api.context import CONTEXT, Context, OpenNetworks
+from os_credits.api.forgery import form_of
+from os_credits.api.forwarded import Arrivals
 from os_credits.api.metrics import Metrics
-from os_credits.api.middleware import REPLY_HEADERS_OF, map_errors
+from os_credits.api.middleware import ERROR_PAGES, REPLY_HEADERS_OF, ErrorPages, map_errors
 from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
-from os_credits.collect.portal import Portal
-from os_credits.domain.mail import Addressing, Channel, Language
 from os_credits.errors import Unavailable
-from os_credits.flows import book, deliver, forecast, notice
-from os_credits.flows import closing as ends
-from os_credits.flows.clock import Clock, Job
+from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing, adopt_admin_key
 from os_credits.flows.label_reading import Limits
-from os_credits.flows.lots import pass_time
 from os_credits.flows.meters import (
     MeterFile,
     apply_whitelist,
@@ -70,24 +66,15 @@ from os_credits.flows.meters import (
     read_meter_file,
     with_denbi_prices,
 )
-from os_credits.flows.notice import Watch
-from os_credits.flows.portal import PortalFollower
-from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
-from os_credits.flows.retain import Kept, retain
-from os_credits.flows.seal import Sealer
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
-from os_credits.notify.mailer import SmtpMailer
-from os_credits.notify.message import Letterhead
-from os_credits.notify.outlet import MailOutlet, Outlet
-from os_credits.notify.portal_form import PortalForm
-from os_credits.notify.webhook import Webhook
-from os_credits.notify.wording import Wording
+from os_credits.jobs import jobs_of, watch_of
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
 from os_credits.web import pages
+from os_credits.web.shell import speak
 
 # Bodies of JSON requests; pushes have their own bounds.
 JSON_BYTES_MAX = 1024 * 1024
@@ -95,10 +82,6 @@ KEEP_ALIVE_SECONDS = 75.0
 # How long answered requests may go on sending a body that nobody wants.
 LINGER_SECONDS = 5.0
 POOL_CLOSE_SECONDS = 5.0
-REFRESH_SECONDS = 60.0
-RETAIN_SECONDS = 600.0
-PORTAL_SECONDS = 10.0
-GIVE_UP_SECONDS = 600.0
 DAY_MS = 86_400_000
 
 log = structlog.stdlib.get_logger(__name__)
@@ -108,7 +91,7 @@ def create_app(settings: Settings) -> web.Application:
     """Build the application; raises Misconfigured for a meter file that cannot be read."""
     meter_file = with_denbi_prices(read_meter_file(settings.meter_file), settings.metrics_to_bill)
     app = web.Application(
-        middlewares=[map_errors, require_access],
+        middlewares=[map_errors, require_access, speak],
         client_max_size=JSON_BYTES_MAX,
         handler_args={
             "access_log_class": AccessLog,
@@ -123,6 +106,7 @@ def create_app(settings: Settings) -> web.Application:
     )
     register(app, [*_api_routes(), _page_routes()])
     app[REPLY_HEADERS_OF] = _reply_headers()
+    app[ERROR_PAGES] = ErrorPages(pages.wants_page, pages.error_page)
     app[history.HISTORY_PAGE] = history.HistoryPage(pages.wants_page, pages.credits_history)
     refuse_undeclared(app)
     app.cleanup_ctx.append(partial(_opened, settings=settings, meter_file=meter_file))
@@ -177,11 +161,12 @@ def _page_routes() -> Routes:
     for page in pages.routes():
         if page.path not in shared:
             routes.add(
-                "GET",
+                page.method,
                 page.path,
-                gate=Gate.OPEN if page.is_open else Gate.READ,
+                gate=Gate(page.gate),
                 summary=page.summary,
                 answers={200: Answer(page.summary, media_type="text/html")},
+                is_page=page.gate != "open",
             )(page.handler)
     return routes
 
@@ -201,7 +186,15 @@ async def _opened(
     _warn_of_open_doors(settings)
     pages.set_up(
         app,
-        pages.Desk(pool, access_of, may_read, settings.precision, settings.notice_percents),
+        pages.Desk(
+            pool,
+            visit_of,
+            form_of,
+            may_read,
+            settings.precision,
+            settings.notice_percents,
+            Language(settings.mail_language),
+        ),
     )
     starting: asyncio.Task[None] | None = None
     try:
@@ -257,7 +250,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         past_ms=settings.acceptance_window_days * DAY_MS,
         ahead_ms=settings.acceptance_ahead_seconds * 1000,
     )
-    clock = Clock(_jobs(settings, pool, stats, registry, window))
+    clock = Clock(jobs_of(settings, pool, stats, registry, window))
     connections = Connections(settings.connections_max, settings.head_timeout_seconds)
 
     async def begin() -> None:
@@ -290,6 +283,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
             ingest=tuple(settings.open_ingest_networks),
             compat=tuple(settings.open_compat_networks),
         ),
+        arrivals=Arrivals(tuple(settings.trusted_proxies), settings.public_url),
         started_at=datetime.now(UTC),
         precision=settings.precision,
         public_url=settings.public_url,
@@ -297,137 +291,3 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         grace_period=timedelta(seconds=settings.grace_period_seconds),
         acceptance_window=timedelta(days=settings.acceptance_window_days),
     )
-
-
-def _jobs(
-    settings: Settings, pool: Pool, stats: Stats, registry: Registry, window: AcceptanceWindow
-) -> list[Job]:
-    """List what this copy does by itself; where it only serves, it learns of changed meters."""
-
-    async def refresh() -> int:
-        await registry.refresh(pool)
-        return 0
-
-    jobs = [Job("refresh", REFRESH_SECONDS, refresh)]
-    if settings.endpoints_only:
-        return jobs
-    watch = watch_of(settings)
-    rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
-    grace = timedelta(seconds=settings.grace_period_seconds)
-    kept = Kept(samples=_days(settings.samples_kept_days), usage=_days(settings.usage_kept_days))
-    jobs += [
-        Job("rate", settings.rate_interval_seconds, rater.run, again_if_busy=True),
-        Job(
-            "book",
-            settings.book_interval_seconds,
-            lambda: book.book(rater, stats, grace=grace),
-        ),
-        Job(
-            "lots",
-            settings.book_interval_seconds,
-            lambda: pass_time(rater, watch),
-            again_if_busy=True,
-        ),
-        Job(
-            "closing",
-            settings.notice_interval_seconds,
-            lambda: ends.tell(pool, watch.addressing),
-        ),
-        Job("seal", settings.book_interval_seconds, Sealer(pool, rater, grace=grace).run),
-        Job("forecast", settings.forecast_interval_seconds, lambda: forecast.run(pool)),
-        Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
-        Job(
-            "notice",
-            settings.notice_interval_seconds,
-            lambda: notice.check(pool, watch),
-        ),
-    ]
-    jobs += _deliveries(settings, pool)
-    if settings.portal_url:
-        jobs.append(_portal_job(settings, pool, watch))
-    return jobs
-
-
-def _portal_job(settings: Settings, pool: Pool, watch: Watch) -> Job:
-    """Look for projects to ask the portal about; each is asked once in the poll interval."""
-    interval = settings.portal_poll_interval_seconds
-    key = settings.portal_key.get_secret_value()
-    follower = PortalFollower(
-        pool,
-        lambda: Portal(settings.portal_url, key),
-        watch,
-        interval=timedelta(seconds=interval),
-    )
-    return Job("portal", min(PORTAL_SECONDS, interval), follower.run, again_if_busy=True)
-
-
-def watch_of(settings: Settings) -> Watch:
-    """Say which lines are watched."""
-    addressing = Addressing(
-        message_id_domain=letterhead_of(settings).domain,
-        digest_hour=settings.digest_hour,
-        webhook=bool(settings.webhook_url),
-        portal=bool(settings.portal_limit_url),
-    )
-    return Watch(settings.lines, addressing)
-
-
-def _days(count: int) -> timedelta | None:
-    """Give a time to keep something; 0 days stand for ever."""
-    return timedelta(days=count) if count else None
-
-
-def letterhead_of(settings: Settings) -> Letterhead:
-    """Say what is the same in every mail; Misconfigured for addresses or templates that cannot be.
-
-    The templates are read from their folder each time.
-    """
-    return Letterhead(
-        sender=settings.mail_from,
-        copies=tuple(settings.mail_cc),
-        public_url=settings.public_url,
-        precision=settings.precision,
-        override=settings.mail_override_address,
-        language=Language(settings.mail_language),
-        wording=Wording(settings.mail_template_folder),
-    )
-
-
-def outlets_of(settings: Settings) -> list[Outlet]:
-    """List the channels that are set up."""
-    outlets: list[Outlet] = []
-    seconds = settings.mail_timeout_seconds
-    if settings.mail_host:
-        mailer = SmtpMailer(
-            host=settings.mail_host,
-            port=settings.mail_port,
-            tls=settings.mail_tls,
-            user=settings.mail_user,
-            password=settings.mail_password.get_secret_value(),
-            timeout_seconds=seconds,
-        )
-        outlets.append(MailOutlet(mailer, letterhead_of(settings)))
-    if settings.webhook_url:
-        secret = settings.webhook_secret.get_secret_value()
-        outlets.append(Webhook(settings.webhook_url, secret, time.time, seconds))
-    if settings.portal_limit_url:
-        key = settings.portal_key.get_secret_value()
-        outlets.append(PortalForm(settings.portal_limit_url, key, seconds))
-    return outlets
-
-
-def _deliveries(settings: Settings, pool: Pool) -> list[Job]:
-    """List a job for each channel, so that none waits for another, and one that gives up."""
-
-    def sender(outlet: Outlet) -> Callable[[], Awaitable[int]]:
-        async def run() -> int:
-            done = await deliver.deliver(pool, outlet, attempts_max=settings.mail_attempts_max)
-            return done.sent_count
-
-        return run
-
-    jobs = [Job("give_up", GIVE_UP_SECONDS, lambda: deliver.give_up(pool))]
-    for outlet in outlets_of(settings):
-        name = "deliver" if outlet.channel is Channel.MAIL else f"deliver_{outlet.channel}"
-        jobs.append(Job(name, settings.deliver_interval_seconds, sender(outlet)))
-    return jobs

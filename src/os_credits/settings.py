@@ -8,6 +8,7 @@ warning, see `legacy_settings.py`. Start reading at `read_settings`.
 from __future__ import annotations
 
 import difflib
+import re
 from decimal import Decimal
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -55,6 +56,11 @@ SECRETS = (
     "portal_key",
 )
 SECRET_BYTES_MAX = 10_000
+# No part of the path may lead upwards, or need quoting: links and cookies are made of it.
+_PUBLIC_ADDRESS = re.compile(
+    r"https?://([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?"
+    r"(/(?!\.{1,2}(/|$))[A-Za-z0-9._~-]+)*"
+)
 # Variables with our prefix that are for `os-credits demo` and for the tests, no settings.
 OTHER_VARIABLES = (
     "os_credits_url",
@@ -99,6 +105,16 @@ def _web_address(url: str) -> str:
     return url.rstrip("/")
 
 
+def _public_address(url: str) -> str:
+    """Take a web address, perhaps with a path of plain names below which a proxy shows us."""
+    url = _web_address(url)
+    if url and not _PUBLIC_ADDRESS.fullmatch(url):
+        raise ValueError(
+            "must be a host, perhaps with a port and a path: https://example.org/credits"
+        )
+    return url
+
+
 def _sendable(key: SecretStr) -> SecretStr:
     text = key.get_secret_value()
     if text and not (text.isascii() and text.isprintable() and " " not in text):
@@ -137,7 +153,9 @@ class Settings(BaseSettings):
     owner_database_url: Annotated[str, AfterValidator(_postgresql_or_blank), Field(repr=False)] = ""
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
-    public_url: Annotated[str, AfterValidator(_web_address)] = ""
+    public_url: Annotated[str, AfterValidator(_public_address)] = ""
+    # Whose X-Forwarded-... headers are believed.
+    trusted_proxies: Networks = []
     database_connections_max: Count = 10
     database_statement_timeout_seconds: Seconds = 30
     allow_unsafe_database: bool = False
@@ -374,6 +392,13 @@ def _doubts(settings: Settings) -> list[str]:
         doubts.append(
             "OS_CREDITS_MAIL_PASSWORD goes over the network unencrypted: "
             "set OS_CREDITS_MAIL_TLS to starttls or tls"
+        )
+    if any(network.prefixlen == 0 for network in settings.trusted_proxies):
+        doubts.append("OS_CREDITS_TRUSTED_PROXIES lets everybody claim any address")
+    if urlsplit(settings.public_url).path and not settings.trusted_proxies:
+        doubts.append(
+            "OS_CREDITS_PUBLIC_URL has a path: name the proxy that adds it in "
+            "OS_CREDITS_TRUSTED_PROXIES, or links on its pages lead astray"
         )
     if settings.portal_key.get_secret_value() and settings.portal_url.startswith("http://"):
         doubts.append(

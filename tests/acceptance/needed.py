@@ -48,13 +48,14 @@ async def running_program(
     command: Sequence[str | Path],
     folder: Path,
     env: Mapping[str, str] | None = None,
+    connector: aiohttp.BaseConnector | None = None,
 ) -> AsyncIterator[aiohttp.ClientSession]:
-    """Run a program, its log in `folder`; it is ready once the URL `ready` answers 200."""
+    """Run a program, its log in `folder`; it is ready once the URL `ready` answers 2xx."""
     log = folder / "program.log"
     with log.open("wb") as output:
         process = start_child(command, output=output, cwd=folder, env=env)
     try:
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(connector=connector) as session:
             await _wait_until(ready, session, process, log)
             yield session
     finally:
@@ -69,7 +70,7 @@ async def _wait_until(
             assert process.poll() is None, f"it ended: {_end_of(log)}"
             try:
                 async with session.get(ready) as response:
-                    if response.status == 200:
+                    if response.ok:
                         return
             except aiohttp.ClientError:
                 pass

@@ -103,11 +103,11 @@ async def alpha_with_usage(service: Service) -> None:
     await until_used(service, "alpha", "6.000000")
 
 
-async def test_a_browser_without_a_key_is_asked_for_one(service: Service) -> None:
-    for path in ("/", "/credits_history/alpha"):
-        async with service.request("GET", path, headers=HTML) as response:
-            assert response.status == 401
-            assert response.headers.getall("WWW-Authenticate")[0].startswith("Basic ")
+async def test_a_browser_without_a_key_is_sent_to_where_people_log_in(service: Service) -> None:
+    for path, target in (("/", "/login"), ("/credits_history/a%2Fb", "/login?next=")):
+        async with service.request("GET", path, headers=HTML, allow_redirects=False) as response:
+            assert response.status == 303
+            assert response.headers["Location"].startswith(target)
 
 
 async def test_the_page_shows_what_was_granted_used_and_left(service: Service) -> None:

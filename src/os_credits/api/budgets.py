@@ -100,10 +100,9 @@ async def add_budget(request: web.Request, body: NewBudget) -> web.Response:
     answers={200: Answer("Budgets, oldest first", BudgetPage)} | FOUND_NO_ORGANISATION,
 )
 async def list_budgets(request: web.Request, query: PageQuery) -> BudgetPage:
-    """Give a page of budgets; keys that are limited to some projects see none (403)."""
-    _refuse_limited(request)
+    """Give a page of budgets; whoever sees only some of the projects beneath is refused (403)."""
     async with snapshot(context_of(request).pool) as conn:
-        organisation = await organisation_of(request, conn)
+        organisation = await _seen_whole(request, conn)
         found = await budgets.list_budgets(
             conn, organisation.id, after_id=query.after, limit=query.limit + 1
         )
@@ -111,9 +110,15 @@ async def list_budgets(request: web.Request, query: PageQuery) -> BudgetPage:
     return BudgetPage(budgets=shapes, next=shapes[-1].id if len(found) > query.limit else None)
 
 
-def _refuse_limited(request: web.Request) -> None:
-    if access_of(request).projects is not None:
-        raise Forbidden("budgets are shown to keys that may read all projects")
+async def _seen_whole(request: web.Request, conn: Connection) -> Organisation:
+    """Find the organisation of the path for a caller that sees everything beneath it."""
+    access = access_of(request)
+    if access.projects is not None and not access.organisations:
+        raise Forbidden("budgets are shown to keys that may read all projects, and to managers")
+    organisation = await organisation_of(request, conn)
+    if access.projects is not None and organisation.id not in (access.organisations or ()):
+        raise Forbidden("budgets are shown to keys that may read all projects, and to managers")
+    return organisation
 
 
 async def budget_shapes(
@@ -179,10 +184,9 @@ async def void(request: web.Request, body: NewVoid) -> web.Response:
     answers={200: Answer("The balance", OrganisationBalance)} | FOUND_NO_ORGANISATION,
 )
 async def read_balance(request: web.Request) -> OrganisationBalance:
-    """Sum everything beneath; keys that are limited to some projects see none (403)."""
-    _refuse_limited(request)
+    """Sum everything beneath; whoever sees only some of the projects beneath is refused (403)."""
     async with snapshot(context_of(request).pool) as conn:
-        organisation = await organisation_of(request, conn)
+        organisation = await _seen_whole(request, conn)
         return await balance_shape(conn, organisation)
 
 

@@ -16,12 +16,12 @@ from pydantic import BaseModel, BeforeValidator, RootModel, WithJsonSchema
 from os_credits.api.context import context_of
 from os_credits.api.costs import Counts, quote_meters
 from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
-from os_credits.api.prices import read_price_table
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.api.shapes import ErrorShape
 from os_credits.domain.period import EPOCH, to_ms
 from os_credits.errors import InvalidInput
 from os_credits.flows.history import read_used
+from os_credits.flows.prices import read_price_table
 from os_credits.store import batches
 from os_credits.store.balances import read_balances
 from os_credits.store.pool import snapshot

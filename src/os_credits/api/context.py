@@ -11,8 +11,10 @@ from aiohttp import web
 
 from os_credits.api.bodies import Bodies
 from os_credits.api.connections import Connections
+from os_credits.api.forwarded import Arrivals
 from os_credits.api.metrics import Metrics
 from os_credits.domain.access import Access
+from os_credits.domain.visit import Visit
 from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing
@@ -56,6 +58,7 @@ class Context:
     connections: Connections
     metrics: Metrics
     networks: OpenNetworks
+    arrivals: Arrivals
     started_at: datetime
     precision: int
     public_url: str
@@ -70,8 +73,9 @@ class Context:
 
 
 CONTEXT = web.AppKey("CONTEXT", Context)
-# What the caller may do, set once it was let in (`auth.py`).
+# What the caller may do, and how the request came, set once it was let in (`auth.py`).
 ACCESS = web.RequestKey("ACCESS", Access)
+VISIT = web.RequestKey("VISIT", Visit)
 
 
 def context_of(request: web.Request) -> Context:

@@ -9,12 +9,12 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from os_credits.api.context import context_of
-from os_credits.api.prices import read_price_table
 from os_credits.api.reading import Count, Moment, Name
 from os_credits.api.routes import Answer, Gate, Routes
 from os_credits.api.shapes import CostLine, CostShape, ErrorShape
 from os_credits.domain.amount import Credits, from_micro
 from os_credits.domain.period import floor_hour, to_ms
+from os_credits.flows.prices import read_price_table
 from os_credits.rating.quote import PriceTable, QuoteLine
 from os_credits.store import batches
 from os_credits.store.pool import snapshot

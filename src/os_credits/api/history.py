@@ -120,6 +120,7 @@ class HistoryShape(Shape):
         )
     }
     | FOUND_NO_PROJECT,
+    is_page_too=True,
 )
 async def credits_history(request: web.Request, query: HistoryQuery) -> web.StreamResponse:
     """Give rows in the order of the hours that they concern.

@@ -16,14 +16,16 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from aiohttp import web
 
 from os_credits import errors
-from os_credits.api.context import ACCESS, context_of
+from os_credits.api.auth import visitor_at
+from os_credits.api.context import ACCESS, VISIT, context_of
 from os_credits.api.routes import Gate, HttpHandler, plain_json, route_of
 from os_credits.api.transient import TEMPORARILY, retry_after_seconds
 
@@ -42,6 +44,20 @@ REPLY_HEADERS = web.RequestKey("REPLY_HEADERS", dict[str, str])
 REPLY_HEADERS_OF: web.AppKey[dict[str, Callable[[web.Request], dict[str, str]]]] = web.AppKey(
     "REPLY_HEADERS_OF", dict
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPages:
+    """How people are told of errors: who `wants` a page, and what `make`s one.
+
+    `make` takes the status, a sentence, and what could have been meant.
+    """
+
+    wants: Callable[[web.Request], bool]
+    make: Callable[[web.Request, int, str, Sequence[dict[str, str]]], web.Response]
+
+
+ERROR_PAGES = web.AppKey("ERROR_PAGES", ErrorPages)
 # Why the answer is not a success, for the access log.
 REASON = web.RequestKey("REASON", str)
 
@@ -67,6 +83,8 @@ def answer(request: web.Request, status: int, code: str, message: str, **more: A
         message = TEMPORARILY if status == 503 else "internal error, see the service's log"
     message = message[:MESSAGE_LENGTH_MAX]
     body: dict[str, Any] = {"error": code, "message": message, **more}
+    if _is_for_people(request):
+        return _page(request, status, message, more.get("candidates", ()))
     if route_of(request) is None:
         body["code"] = code  # a sender may mean a push door, with a slash too many
     if _is_push(request):
@@ -80,6 +98,28 @@ def answer(request: web.Request, status: int, code: str, message: str, **more: A
     if status == 401:
         response.headers.add("WWW-Authenticate", 'Basic realm="os_credits"')
         response.headers.add("WWW-Authenticate", 'Bearer realm="os_credits"')
+    return response
+
+
+def _is_for_people(request: web.Request) -> bool:
+    """Tell whether somebody looks at the answer: a page, or an address that may be one."""
+    route = route_of(request)
+    if route is not None and route.is_page:
+        return route.gate is not Gate.OPEN
+    pages = request.app.get(ERROR_PAGES)
+    may_be = route.is_page_too if route is not None else request.method in ("GET", "HEAD")
+    return may_be and pages is not None and pages.wants(request)
+
+
+def _page(
+    request: web.Request, status: int, message: str, candidates: Sequence[dict[str, str]]
+) -> web.Response:
+    if VISIT not in request:
+        # Nobody was let in yet: what the page says of its visitor is that we know nobody.
+        request[VISIT] = visitor_at(request)
+    response = request.app[ERROR_PAGES].make(request, status, message, candidates)
+    if status == 503:
+        response.headers["Retry-After"] = str(retry_after_seconds(request.path))
     return response
 
 

@@ -14,7 +14,7 @@ from os_credits.api.routes import Answer
 from os_credits.api.shapes import ErrorShape
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.project import Project
-from os_credits.errors import NotFound
+from os_credits.errors import Forbidden, NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.rating.charge import units_of
 from os_credits.store import flavors, meters
@@ -85,3 +85,16 @@ async def project_of(request: web.Request, conn: Connection, query: ProjectQuery
         domain=query.domain,
         may_see=lambda project: may_read(access, project),
     )
+
+
+async def managed_project(
+    request: web.Request, conn: Connection, query: ProjectQuery | None = None
+) -> Project:
+    """Find the project of the path if the caller may change its people and lines.
+
+    What may not be seen is NotFound, what may only be seen is Forbidden.
+    """
+    project = await project_of(request, conn, query or ProjectQuery())
+    if not access_of(request).may_manage(project.id):
+        raise Forbidden("only its owners, their organisation's managers and administrators may")
+    return project

@@ -14,8 +14,9 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from os_credits import __version__
 from os_credits.api.context import context_of
-from os_credits.api.routes import ALL_ROUTES, Answer, Gate, Route, Routes
+from os_credits.api.routes import ALL_ROUTES, CHANGING, Answer, Gate, Route, Routes
 from os_credits.api.shapes import ConflictShape, ErrorShape
+from os_credits.domain.visit import SESSION_COOKIE
 
 REFERENCE = "#/components/schemas/{model}"
 _DESCRIPTION = """\
@@ -44,13 +45,28 @@ _SECURITY_SCHEMES: dict[str, dict[str, str]] = {
         "scheme": "basic",
         "description": "Any user name, the API key as password.",
     },
+    "session": {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": SESSION_COOKIE,
+        "description": (
+            "The session of a person who has logged in; what changes something also needs its "
+            "token in the header X-CSRF-Token (GET /api/v1/session gives it)."
+        ),
+    },
 }
 _GATES = {
     Gate.OPEN: "Needs no key.",
     Gate.INGEST: "Needs a key with the scope `ingest`, or `OS_CREDITS_OPEN_INGEST_NETWORKS`.",
     Gate.READ: "Needs a key with the scope `read`, or `OS_CREDITS_OPEN_READ_NETWORKS`.",
     Gate.COMPAT: "Needs a key with the scope `read`, or `OS_CREDITS_OPEN_COMPAT_NETWORKS`.",
-    Gate.ADMIN: "Needs a key with the scope `admin`.",
+    Gate.ADMIN: "Needs a key with the scope `admin`, or an administrator's session.",
+    Gate.MANAGE: (
+        "Needs a key with the scope `admin`, or the session of somebody who manages what the "
+        "path names."
+    ),
+    Gate.PERSON: "Needs a person's session; no key does.",
+    Gate.VISITOR: "Needs no key.",
 }
 _PAGE = """\
 <!doctype html>
@@ -188,15 +204,16 @@ def _answers(route: Route) -> dict[int, Answer]:
     usual = {}
     if route.query is not None or route.body is not None:
         usual[400] = Answer("What was sent is wrong; the message names the place", ErrorShape)
+    if route.gate not in (Gate.OPEN, Gate.VISITOR):
+        usual[401] = Answer("No key was sent, or one that is not known; no session", ErrorShape)
+        usual[403] = Answer("The key lacks the scope, the person the right", ErrorShape)
     if route.gate is not Gate.OPEN:
-        usual[401] = Answer("No key was sent, or one that is not known", ErrorShape)
-        usual[403] = Answer("The key lacks the scope", ErrorShape)
         usual[503] = Answer("Passing trouble; try again after Retry-After", ErrorShape)
     if {"project", "project_name"} & set(route.path_parameters):
         usual[409] = Answer("Several projects have this name", ConflictShape)
     if route.body is not None:
         usual[413] = Answer("The body is too large", ErrorShape)
-    if route.body is not None and route.gate is Gate.ADMIN:
+    if route.body is not None and route.gate in CHANGING:
         usual[415] = Answer("The body is not declared as JSON", ErrorShape)
     return dict(sorted((usual | dict(route.answers)).items()))
 
@@ -211,7 +228,7 @@ def _operation(route: Route, schemas: _Components) -> dict[str, Any]:
         "responses": {
             str(status): _response(answer, schemas) for status, answer in _answers(route).items()
         },
-        "security": [] if route.gate is Gate.OPEN else [{name: []} for name in _SECURITY_SCHEMES],
+        "security": [{name: []} for name in _security_of(route)],
     }
     if route.body is not None:
         content = {"application/json": {"schema": schemas.of(route.body, "validation")}}
@@ -222,6 +239,17 @@ def _operation(route: Route, schemas: _Components) -> dict[str, Any]:
             "content": {media_type: {} for media_type in route.raw_body},
         }
     return operation
+
+
+def _security_of(route: Route) -> list[str]:
+    match route.gate:
+        case Gate.OPEN | Gate.VISITOR:
+            return []
+        case Gate.PERSON:
+            return ["session"]
+        case Gate.INGEST:
+            return [name for name in _SECURITY_SCHEMES if name != "session"]
+    return list(_SECURITY_SCHEMES)
 
 
 def _path_parameters(route: Route) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from os_credits.api.shapes import ErrorShape, PeriodShape, ProjectShape
 from os_credits.domain.amount import added
 from os_credits.domain.organisation import Organisation
 from os_credits.domain.period import HOUR, Period, floor_hour, full_hour
-from os_credits.errors import InvalidInput
+from os_credits.errors import Forbidden, InvalidInput
 from os_credits.flows import organisations as flow
 from os_credits.store import batches, organisations, places, projects
 from os_credits.store.pool import Connection, snapshot
@@ -80,10 +80,11 @@ async def add_organisation(request: web.Request, body: NewOrganisation) -> web.R
 async def list_organisations(request: web.Request, query: PageQuery) -> OrganisationPage:
     """Give a page of organisations, each with the one on which it hangs now.
 
-    A key that is limited to some projects sees those above these, now or at another time.
+    A caller that is limited to some projects sees those above these, now or at another time,
+    and what it manages.
     """
     async with snapshot(context_of(request).pool) as conn:
-        seen = await flow.visible_to(conn, among(request))
+        seen = await flow.visible_to(conn, access_of(request))
         found = await organisations.list_organisations(
             conn, among=seen, after_id=query.after, limit=query.limit + 1
         )
@@ -105,16 +106,21 @@ def shown(one: Organisation | None, seen: set[int] | None) -> OrganisationShape 
     return OrganisationShape.model_validate(one)
 
 
-def among(request: web.Request) -> list[str] | None:
-    """Give the projects that the caller's key is limited to, for `flows/organisations.py`."""
-    limit = access_of(request).projects
-    return None if limit is None else sorted(limit)
-
-
 async def organisation_of(request: web.Request, conn: Connection) -> Organisation:
     """Find the organisation of the path, among those that the caller may see."""
     name = request.match_info["organisation"]
-    return await flow.resolve_organisation(conn, name, among=among(request))
+    return await flow.resolve_organisation(conn, name, access=access_of(request))
+
+
+async def managed_organisation(request: web.Request, conn: Connection) -> Organisation:
+    """Find the organisation of the path if the caller may change its people and lines.
+
+    What may not be seen is NotFound, what may only be seen is Forbidden.
+    """
+    organisation = await organisation_of(request, conn)
+    if not access_of(request).may_manage_organisation(organisation.id):
+        raise Forbidden("only its managers and administrators may")
+    return organisation
 
 
 @routes.add(

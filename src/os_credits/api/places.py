@@ -14,7 +14,7 @@ from os_credits.api.organisation_shapes import (
     PlaceList,
     PlaceShape,
 )
-from os_credits.api.organisations import FOUND_NO_ORGANISATION, among, organisation_of
+from os_credits.api.organisations import FOUND_NO_ORGANISATION, organisation_of
 from os_credits.api.reading import Moment, Name, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
 from os_credits.api.shapes import ConflictShape
@@ -140,7 +140,7 @@ async def list_places(request: web.Request) -> PlaceList:
     """Each holds up to the start of the next one."""
     async with snapshot(context_of(request).pool) as conn:
         organisation = await organisation_of(request, conn)
-        seen = await visible_to(conn, among(request))
+        seen = await visible_to(conn, access_of(request))
         found = await places.list_places(conn, organisation.id)
     shapes = [PlaceShape.model_validate(one) for one in found]
     return PlaceList(

@@ -16,16 +16,19 @@ from os_credits.api.shapes import (
     MeterList,
     MeterShape,
     PriceChangeShape,
+    PricedShape,
     PriceList,
     PriceShape,
+    ProjectCredits,
+    ProjectShape,
 )
 from os_credits.domain import price as domain
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import HOUR, floor_hour, to_ms
-from os_credits.flows.prices import set_price
+from os_credits.flows.prices import PriceChange, read_price_table, set_price
 from os_credits.rating.quote import PriceTable
-from os_credits.store import batches, flavors, meters, prices
-from os_credits.store.pool import Connection, connection, snapshot
+from os_credits.store import batches, meters, prices, projects
+from os_credits.store.pool import Pool, connection, snapshot
 
 routes = Routes("Meters and prices")
 
@@ -47,15 +50,12 @@ class NewPrice(BaseModel):
     credits_per_unit: PriceText
     valid_from: Moment | None = Field(None, description="A full hour; the next one if not given")
     preview: bool = Field(False, description="Only tell what would change")
-
-
-async def read_price_table(conn: Connection) -> PriceTable:
-    """Read everything that tells what something costs."""
-    versions = await meters.list_versions(conn)
-    return PriceTable(
-        meters={version.meter_id: version.definition for version in versions},
-        flavors=await flavors.list_flavors(conn),
-        prices=domain.PriceList(await prices.list_prices(conn)),
+    effect: str | None = Field(
+        None,
+        max_length=100,
+        description="As a preview gave it: set the price only if it still has just this effect on "
+        "closed hours, and if nobody has set another one of this meter since; else 409. The same "
+        "call again sets it once",
     )
 
 
@@ -113,7 +113,7 @@ async def list_prices(request: web.Request, query: PricesQuery) -> PriceList:
         now_ms = to_ms(await batches.read_now(conn))
         table = await read_price_table(conn)
         stored = await prices.list_prices(conn)
-    shown = [_shape(price, table, now_ms) for price in stored]
+    shown = [price_shape(price, table, now_ms) for price in stored]
     return PriceList(
         prices=sorted(
             (
@@ -126,9 +126,12 @@ async def list_prices(request: web.Request, query: PricesQuery) -> PriceList:
     )
 
 
-def _shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceShape:
+def price_shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceShape:
+    """Show a price and whether it counts."""
     definition: MeterDefinition = table.meters[price.meter_id]
     now = table.prices.revision_at(price.meter_id, price.flavor_id, now_ms)
+    own = table.prices.revision_at(price.meter_id, price.flavor_id, to_ms(price.valid_from))
+    assert price.created_at is not None  # noqa: S101 - what is stored has its moment
     return PriceShape(
         id=price.id,
         meter=definition.name,
@@ -137,7 +140,34 @@ def _shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceShape:
         unit=definition.priced_unit,
         valid_from=price.valid_from,
         author=price.author,
+        set_at=price.created_at,
         in_effect=now is not None and now.id == price.id,
+        superseded=own is None or own.id != price.id,
+    )
+
+
+async def price_change_shape(pool: Pool, change: PriceChange) -> PriceChangeShape:
+    """Show what a price changes, its projects by their names."""
+    async with connection(pool) as conn:
+        ids = [project_id for project_id, _ in change.projects]
+        named = {one.id: one for one in await projects.list_projects_by_id(conn, ids)}
+    return PriceChangeShape(
+        price_id=change.price_id,
+        hour_count=change.hour_count,
+        project_count=change.project_count,
+        credits=change.credits,
+        first_hour=change.first_hour,
+        last_hour=change.last_hour,
+        booked_hour_count=change.booked_hour_count,
+        booked_credits=change.booked_credits,
+        priced=PricedShape.model_validate(change.priced),
+        unpriced=PricedShape.model_validate(change.unpriced),
+        projects=[
+            ProjectCredits(project=ProjectShape.model_validate(named[project_id]), credits=credits)
+            for project_id, credits in change.projects
+        ],
+        effect=change.effect,
+        is_new=change.is_new,
     )
 
 
@@ -147,9 +177,10 @@ def _shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceShape:
     gate=Gate.ADMIN,
     summary="Set a price",
     answers={
-        200: Answer("What it would change (`preview`)", PriceChangeShape),
+        200: Answer("What it would change (`preview`), or it was set before", PriceChangeShape),
         201: Answer("It is set; this is what it changed", PriceChangeShape),
         404: Answer("There is no such meter", ErrorShape),
+        409: Answer("It has another effect than `effect` says", ErrorShape),
     },
 )
 async def add_price(request: web.Request, body: NewPrice) -> web.Response:
@@ -167,6 +198,7 @@ async def add_price(request: web.Request, body: NewPrice) -> web.Response:
         valid_from=start,
         author=access_of(request).name,
         preview=body.preview,
+        effect=body.effect,
     )
-    shape = PriceChangeShape.model_validate(change)
-    return json_response(shape, status=200 if body.preview else 201)
+    is_done = change.is_new and not body.preview
+    return json_response(await price_change_shape(pool, change), status=201 if is_done else 200)

@@ -49,9 +49,10 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """How the bodies of one wire format are read."""
+    """How the bodies of one wire format are read; `counted_as` is what people call the door."""
 
     name: str
+    counted_as: str
     unpack: Callable[[bytes, int], bytes]
     decode: Callable[[bytes, int], Push]
     labels_of: Callable[[bytes], Labels]
@@ -61,12 +62,14 @@ class Door:
 _REMOTE_WRITE = {
     RemoteWriteVersion.V1: Door(
         "remote_write_1",
+        "remote_write_1",
         snappy.decompress,
         remote_write.decode_v1,
         remote_write.labels_of_v1,
         takes_deltas=False,
     ),
     RemoteWriteVersion.V2: Door(
+        "remote_write_2",
         "remote_write_2",
         snappy.decompress,
         remote_write.decode_v2,
@@ -112,7 +115,9 @@ async def write_lines(request: web.Request) -> web.Response:
     `precision` is the unit of the timestamps: ns (default), u, ms, s, m or h. `db`, `rp` and
     `consistency` are accepted and mean nothing here.
     """
-    return await _take_lines(request, _precision(request), partial=(400, "invalid"))
+    return await _take_lines(
+        request, _precision(request), partial=(400, "invalid"), counted_as="line_protocol_1"
+    )
 
 
 @routes.add(
@@ -133,15 +138,25 @@ async def write_lines_v2(request: web.Request) -> web.Response:
     precision = _precision(request)
     if precision not in V2_PRECISIONS:
         raise InvalidInput("invalid precision; valid precision units are ns, us, ms, and s")
-    return await _take_lines(request, precision, partial=(422, "unprocessable entity"))
+    return await _take_lines(
+        request,
+        precision,
+        partial=(422, "unprocessable entity"),
+        counted_as="line_protocol_2",
+    )
 
 
 async def _take_lines(
-    request: web.Request, precision: str, *, partial: tuple[int, str]
+    request: web.Request, precision: str, *, partial: tuple[int, str], counted_as: str
 ) -> web.Response:
     line_protocol.decode(b"", precision)  # an unknown precision is refused before the body
     door = _text_door(
-        request, "line_protocol", line_protocol.decode, line_protocol.labels_of, precision
+        request,
+        "line_protocol",
+        line_protocol.decode,
+        line_protocol.labels_of,
+        precision,
+        counted_as,
     )
     return await _take_text(request, door, partial=partial)
 
@@ -164,7 +179,12 @@ async def write_metrics(request: web.Request) -> web.Response:
     precision = _precision(request)
     telegraf_json.nanoseconds_per_unit(precision)  # an unknown one is refused before the body
     door = _text_door(
-        request, "telegraf_json", telegraf_json.decode, telegraf_json.labels_of, precision
+        request,
+        "telegraf_json",
+        telegraf_json.decode,
+        telegraf_json.labels_of,
+        precision,
+        "telegraf_json",
     )
     return await _take_text(request, door, partial=(400, "invalid"))
 
@@ -175,9 +195,11 @@ def _text_door(
     decode: Callable[[bytes, str, int], Push],
     labels_of: Callable[[bytes], Labels],
     precision: str,
+    counted_as: str,
 ) -> Door:
     return Door(
         name,
+        counted_as,
         _text_unpacker(_encoding(request)),
         lambda body, lines_max: decode(body, precision, lines_max),
         labels_of,
@@ -216,7 +238,9 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
             )
         except InvalidInput as error:
             # Nobody knows how many samples it would have held: the body counts as one.
-            context.stats.note_refused("body", Rejected("body", str(error)))
+            refused = Rejected("body", str(error))
+            context.stats.note_refused("body", refused)
+            context.stats.sources.note_body(access_of(request), door.counted_as, refused)
             raise
         receipt = await context.ingest.accept(
             push,
@@ -224,6 +248,7 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
             door=door.name,
             access=access_of(request),
             deltas_allowed=door.takes_deltas,
+            counted_as=door.counted_as,
         )
     return push, outcome_of(push, receipt)
 

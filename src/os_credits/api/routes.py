@@ -33,18 +33,29 @@ HttpHandler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Gate(StrEnum):
-    """Who may use a route; a setting can open the middle three to named networks."""
+    """Who may use a route; a setting can open INGEST, READ and COMPAT to named networks."""
 
     OPEN = "open"
     """Anyone: says nothing about any project."""
     INGEST = "ingest"
     """A key with the scope `ingest`, or `open_ingest_networks`."""
     READ = "read"
-    """A key with the scope `read`, or `open_read_networks`."""
+    """A key with the scope `read`, a person, or `open_read_networks`."""
     COMPAT = "compat"
     """As `READ`, or `open_compat_networks`: the de.NBI portal sends no key."""
     ADMIN = "admin"
-    """A key with the scope `admin`, always."""
+    """A key with the scope `admin`, or an administrator, always."""
+    MANAGE = "manage"
+    """A key with the scope `admin`, or a person; the handler asks whether this one manages what
+    the path names (`names.managed_project`)."""
+    PERSON = "person"
+    """A person who has logged in; no key."""
+    VISITOR = "visitor"
+    """Anyone; the handler learns who has logged in. Says nothing about any project."""
+
+
+# What a browser could be made to send from a foreign page must say that it is JSON there.
+CHANGING = (Gate.ADMIN, Gate.MANAGE, Gate.PERSON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,9 @@ class Answer:
 class Route:
     """One method and path, as the router, access control and the document need it.
 
-    `raw_body` names the media types of a body that the handler reads by itself.
+    `raw_body` names the media types of a body that the handler reads by itself. A page answers
+    errors as a page, and asks who is not logged in to do so; `is_page_too` says that browsers
+    get a page there and machines JSON.
     """
 
     method: str
@@ -79,6 +92,8 @@ class Route:
     body: Any
     raw_body: tuple[str, ...]
     answers: Mapping[int, Answer]
+    is_page: bool = False
+    is_page_too: bool = False
 
     @property
     def path_parameters(self) -> tuple[str, ...]:
@@ -123,13 +138,15 @@ class Routes:
         summary: str,
         answers: Mapping[int, Answer],
         raw_body: tuple[str, ...] = (),
+        is_page: bool = False,
+        is_page_too: bool = False,
     ) -> Callable[[Handler], HttpHandler]:
         """Declare the decorated function as the handler of this method and path."""
 
         def declare(handler: Handler) -> HttpHandler:
             hints = get_type_hints(handler)
             query, body = hints.get("query"), hints.get("body")
-            served = _serve(handler, query, body, any_type=gate is not Gate.ADMIN)
+            served = _serve(handler, query, body, any_type=gate not in CHANGING)
             self._routes.append(
                 Route(
                     method=method,
@@ -143,6 +160,8 @@ class Routes:
                     body=body,
                     raw_body=raw_body,
                     answers=answers,
+                    is_page=is_page,
+                    is_page_too=is_page_too,
                 )
             )
             return served

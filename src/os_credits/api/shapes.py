@@ -333,7 +333,9 @@ class PriceShape(Shape):
     unit: str
     valid_from: datetime
     author: str
+    set_at: datetime
     in_effect: bool = Field(description="Whether it is the one that counts now")
+    superseded: bool = Field(description="Whether a later one took its place, for the same start")
 
 
 class PriceList(Shape):
@@ -342,13 +344,41 @@ class PriceList(Shape):
     prices: list[PriceShape]
 
 
+class PricedShape(Shape):
+    """Usage that gets a price, or loses it: hours of resources, and their projects."""
+
+    row_count: int
+    project_count: int
+
+
+class ProjectCredits(Shape):
+    """What of a change concerns one project."""
+
+    project: ProjectShape
+    credits: CreditsText
+
+
 class PriceChangeShape(Shape):
-    """What a price changed, or with `preview` would change: past hours, projects, credits."""
+    """What a price changed, or with `preview` would change: past hours, projects, credits.
+
+    Of these, `booked_hour_count` hours are booked and get corrections of `booked_credits`;
+    `projects` are the ones that it concerns most. `is_new` is false where the same call, with
+    the same `effect`, had set the price before.
+    """
 
     price_id: int | None
     hour_count: int
     project_count: int
     credits: CreditsText
+    first_hour: datetime | None
+    last_hour: datetime | None
+    booked_hour_count: int
+    booked_credits: CreditsText
+    priced: PricedShape
+    unpriced: PricedShape
+    projects: list[ProjectCredits]
+    effect: str = Field(description="For `effect` of a call that sets the price just so")
+    is_new: bool
 
 
 class KeyShape(Shape):

@@ -81,7 +81,7 @@ def carry_out(
     """Find the project, make the instruction for it, and carry that out."""
 
     async def work(pool: Pool, settings: Settings) -> Carried:
-        from os_credits.app import watch_of  # it takes a while to load
+        from os_credits.jobs import watch_of  # it takes a while to load
 
         async with connection(pool) as conn:
             found = await find(conn, project, site, domain)

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict
 
-from os_credits.api.prices import read_price_table
 from os_credits.api.shapes import MeterList, MeterShape
 from os_credits.cli import revision
 from os_credits.cli.database import with_database
@@ -17,6 +16,7 @@ from os_credits.cli.output import Json, examples, print_json, print_table, say
 from os_credits.domain.meter import MeterVersion
 from os_credits.domain.period import to_ms
 from os_credits.flows.meters import MeterFile, load_meters, read_meter_file
+from os_credits.flows.prices import read_price_table
 from os_credits.settings import Settings
 from os_credits.store import batches, meters
 from os_credits.store.pool import Pool, snapshot

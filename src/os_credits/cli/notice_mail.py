@@ -37,7 +37,7 @@ def mail(
     html: Annotated[bool, typer.Option("--html", help="The page instead of the text.")] = False,
 ) -> None:
     """Print the mail that a notice becomes by the settings and templates of now; sends nothing."""
-    from os_credits.app import letterhead_of  # it takes a while to load
+    from os_credits.jobs import letterhead_of  # it takes a while to load
 
     async def work(pool: Pool, settings: Settings) -> tuple[Tiding | None, Letterhead]:
         async with connection(pool) as conn:

@@ -82,7 +82,7 @@ def opening(
 
 
 def _opener(settings: Settings) -> Opener:
-    from os_credits.app import watch_of  # it takes a while to load
+    from os_credits.jobs import watch_of  # it takes a while to load
 
     return Opener(
         author=author(),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from os_credits.api.prices import read_price_table
+from os_credits.api.prices import price_change_shape, price_shape
 from os_credits.api.shapes import PriceChangeShape, PriceList, PriceShape, short_text
 from os_credits.cli.database import with_database
 from os_credits.cli.decisions import hour as hour_of
@@ -16,7 +16,7 @@ from os_credits.cli.output import Json, examples, print_json, print_table, say
 from os_credits.domain.period import floor_hour, to_ms
 from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput
-from os_credits.flows.prices import PriceChange, set_price
+from os_credits.flows.prices import read_price_table, set_price
 from os_credits.settings import Settings
 from os_credits.store import batches, prices
 from os_credits.store.pool import Pool, connection, snapshot
@@ -69,21 +69,7 @@ async def _read_prices(pool: Pool, _settings: Settings) -> tuple[datetime, list[
         now = await batches.read_now(conn)
         table = await read_price_table(conn)
         stored = await prices.list_prices(conn)
-    shown = []
-    for one in stored:
-        ruling = table.prices.revision_at(one.meter_id, one.flavor_id, to_ms(now))
-        shown.append(
-            PriceShape(
-                id=one.id,
-                meter=table.meters[one.meter_id].name,
-                flavor=None if one.flavor_id is None else table.flavors[one.flavor_id],
-                credits_per_unit=one.credits_per_unit,
-                unit=table.meters[one.meter_id].priced_unit,
-                valid_from=one.valid_from,
-                author=one.author,
-                in_effect=ruling is not None and ruling.id == one.id,
-            )
-        )
+    shown = [price_shape(one, table, to_ms(now)) for one in stored]
     shown.sort(key=lambda one: (one.meter, one.flavor or "", one.valid_from, one.id))
     return now, shown
 
@@ -131,7 +117,7 @@ def set_(
         raise InvalidInput("must not be blank", where="--flavor")
     asked = None if start is None else hour_of(start, "--from")
 
-    async def work(pool: Pool, _settings: Settings) -> tuple[datetime, PriceChange]:
+    async def work(pool: Pool, _settings: Settings) -> tuple[datetime, PriceChangeShape]:
         hour = asked or await _next_hour(pool)
         change = await set_price(
             pool,
@@ -142,11 +128,11 @@ def set_(
             author=author(),
             preview=dry_run,
         )
-        return hour, change
+        return hour, await price_change_shape(pool, change)
 
     hour, change = with_database(work)
     if as_json:
-        print_json(PriceChangeShape.model_validate(change))
+        print_json(change)
         return
     what = meter if flavor is None else f"{meter} {flavor}"
     if amount is None:

@@ -1,4 +1,4 @@
-"""What an API key may do: scopes, and the projects, sites and meters it is limited to."""
+"""What a caller may do: the scopes of a key or a person, and what these are limited to."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class Scope(StrEnum):
 class Access:
     """Who asks, and what they may: `None` for projects, sites or meters means all of them.
 
-    `key_id` is our number of the key, 0 for callers without one.
+    `key_id` is our number of the key, `login_id` that of the person's login; 0 for callers
+    without one. A person's `projects` and `managed` are our numbers (`#17`): of the managed ones
+    the people and lines may be changed too. `organisations` are those that a person manages, with
+    all beneath.
     """
 
     name: str
@@ -33,6 +36,27 @@ class Access:
     sites: frozenset[str] | None = None
     meters: frozenset[str] | None = None
     key_id: int = 0
+    login_id: int = 0
+    email: str = ""
+    managed: frozenset[str] | None = frozenset()
+    organisations: frozenset[int] | None = frozenset()
+
+    @property
+    def is_person(self) -> bool:
+        """Tell whether somebody asks who has logged in."""
+        return self.login_id > 0
+
+    def may_manage(self, project_id: int) -> bool:
+        """Tell whether people and lines of a project may be changed."""
+        if self.has(Scope.ADMIN):
+            return True
+        return self.managed is None or f"#{project_id}" in self.managed
+
+    def may_manage_organisation(self, organisation_id: int) -> bool:
+        """Tell whether people and lines of an organisation may be changed."""
+        if self.has(Scope.ADMIN):
+            return True
+        return self.organisations is None or organisation_id in self.organisations
 
     def has(self, scope: Scope) -> bool:
         """Tell whether this access includes the scope."""

@@ -27,7 +27,10 @@ PRICE_MAX = Decimal(10) ** 15
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Credits per priced unit of a meter, for one flavor or (`flavor_id` None) for all others."""
+    """Credits per priced unit of a meter, for one flavor or (`flavor_id` None) for all others.
+
+    `created_at` is when it was set, None before it is stored.
+    """
 
     id: int
     meter_id: int
@@ -35,6 +38,7 @@ class Price:
     valid_from: datetime
     credits_per_unit: Decimal | None
     author: str
+    created_at: datetime | None = None
 
 
 def price_of(value: Decimal | int | str | None, *, where: str = "price") -> Decimal | None:
@@ -69,6 +73,20 @@ class PriceList:
         """Find the revision that rules exactly this meter and flavor in this hour, ended or not."""
         index = bisect_right(self._starts.get((meter_id, flavor_id), []), hour_ms) - 1
         return self._prices[meter_id, flavor_id][index] if index >= 0 else None
+
+    def counting(self, meter_id: int, flavor_id: int | None) -> list[Price]:
+        """Give the revisions of exactly this meter and flavor that count, by their start."""
+        return list(self._prices.get((meter_id, flavor_id), ()))
+
+    def coming(self, meter_id: int, flavor_id: int | None, hour_ms: int) -> Price | None:
+        """Find the next revision of exactly this meter and flavor that starts after an hour."""
+        index = bisect_right(self._starts.get((meter_id, flavor_id), []), hour_ms)
+        later = self._prices.get((meter_id, flavor_id), [])[index:]
+        return later[0] if later else None
+
+    def flavors_of(self, meter_id: int) -> list[int | None]:
+        """Give the flavors for which a meter ever had a price; None: its own."""
+        return [flavor_id for of_meter, flavor_id in self._starts if of_meter == meter_id]
 
     def at(self, meter_id: int, flavor_id: int, hour_ms: int) -> Price | None:
         """Find the price in effect when this hour starts: the flavor's, else the meter's own."""

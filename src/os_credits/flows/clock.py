@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -42,6 +43,7 @@ class Job:
     failures_in_a_row: int = 0
     last_error: str = ""
     last_seconds: float = 0.0
+    last_ended_at: datetime | None = None
     done: int = 0
     task: asyncio.Task[None] | None = field(default=None, repr=False)
 
@@ -56,6 +58,8 @@ class Job:
             "failures_in_a_row": self.failures_in_a_row,
             "last_error": self.last_error,
             "last_seconds": round(self.last_seconds, 6),
+            "last_ended_at": self.last_ended_at and self.last_ended_at.isoformat(),
+            "interval_seconds": self.interval_seconds,
         }
 
 
@@ -118,3 +122,4 @@ async def _run_once(job: Job) -> int:
     finally:
         job.runs += 1
         job.last_seconds = time.monotonic() - started
+        job.last_ended_at = datetime.now(UTC)

@@ -73,11 +73,13 @@ class Ingest:
         door: str,
         access: Access,
         deltas_allowed: bool = True,
+        counted_as: str = "",
     ) -> Receipt:
         """Judge every sample of a push and make the good ones durable.
 
-        `door` names the form of the push's label keys, which `labels_of` reads. Raises
-        Unavailable when the database cannot take it; nothing is stored then.
+        `door` names the form of the push's label keys, which `labels_of` reads; `counted_as` is
+        what people call the door that it came by, '' for the same. Raises Unavailable when the
+        database cannot take it; nothing is stored then.
         """
         for _ in range(READINGS_MAX):
             known = await self._registry.resolve(
@@ -95,6 +97,7 @@ class Ingest:
         else:
             raise Unavailable("the meters keep changing")
         self._count(door, push, judgement)
+        self._stats.sources.note(access, counted_as or door, push, judgement)
         return Receipt(
             accepted=len(judgement),
             set_aside=judgement.set_aside,

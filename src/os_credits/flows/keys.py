@@ -139,6 +139,7 @@ class KeyRing:
     def __init__(self) -> None:
         """Start with nothing remembered."""
         self._remembered: dict[bytes, tuple[Access, float]] = {}
+        self._used: dict[int, float] = {}
 
     def forget(self) -> None:
         """Ask the database again for every key, as after a key was revoked."""
@@ -150,7 +151,9 @@ class KeyRing:
             return None
         digest = key_digest(key)
         access, until = self._remembered.get(digest, (None, 0.0))
-        if access is not None and time.monotonic() < until:
+        now = time.monotonic()
+        if access is not None and now < until:
+            self._used[access.key_id] = now
             return access
         self._remembered.pop(digest, None)
         async with connection(pool) as conn:
@@ -159,4 +162,10 @@ class KeyRing:
             if len(self._remembered) >= REMEMBERED_MAX:
                 self._remembered.clear()
             self._remembered[digest] = (access, time.monotonic() + REMEMBERED_SECONDS)
+            self._used[access.key_id] = now
         return access
+
+    def take_uses(self) -> dict[int, float]:
+        """Give when each key (by id) was last used since this was asked, by `time.monotonic`."""
+        used, self._used = self._used, {}
+        return used

@@ -17,9 +17,10 @@ from os_credits.store import organisations, places, projects, span_sums
 from os_credits.store.pool import Pool, transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
+    from os_credits.domain.access import Access
     from os_credits.domain.organisation import (
         Membership,
         MembershipRequest,
@@ -104,14 +105,14 @@ async def place_organisation(pool: Pool, request: PlaceRequest) -> tuple[Place, 
 
 
 async def resolve_organisation(
-    conn: Connection, name: str, *, among: Sequence[str] | None = None
+    conn: Connection, name: str, *, access: Access | None = None
 ) -> Organisation:
     """Find the organisation of a name, or of `#number`; raises NotFound.
 
-    With `among` only if it is one of those that `visible_to` gives.
+    With `access` only if it is one of those that `visible_to` gives.
     """
     if "\0" not in name:
-        seen = await visible_to(conn, among)
+        seen = None if access is None else await visible_to(conn, access)
         found = await organisations.list_organisations(conn, among=seen, name=name, limit=1)
         if not found and (number := _NUMBER.fullmatch(name)):
             ids = {int(number[1])} & (seen if seen is not None else {int(number[1])})
@@ -121,19 +122,34 @@ async def resolve_organisation(
     raise NotFound(f"there is no organisation {name[:200]!r}")
 
 
-async def visible_to(conn: Connection, among: Sequence[str] | None) -> set[int] | None:
-    """Give the organisations beneath which any of these projects is, was or will be.
+async def visible_to(conn: Connection, access: Access) -> set[int] | None:
+    """Give the organisations that a caller sees; None: all.
 
-    `among` are names, cloud ids and `#` with our ids, as a key is limited; None: no limit.
+    These are what it manages, and those beneath which any of its projects is, was or will be.
     """
-    if among is None:
+    if access.projects is None:
         return None
-    found = await projects.search_projects(
-        conn, name=None, site=None, domain=None, among=among, after_id=0, limit=PROJECTS_MAX
-    )
-    revisions = await organisations.read_memberships_of(conn, [one.id for one in found])
+    found = await _numbers_of(conn, access.projects)
+    revisions = await organisations.read_memberships_of(conn, found)
     tree = Tree(await places.read_places(conn))
-    return tree.above(holds_of(revisions))
+    return tree.above(holds_of(revisions)) | set(access.organisations or ())
+
+
+async def _numbers_of(conn: Connection, among: Collection[str]) -> list[int]:
+    """Give our ids of the projects that names, cloud ids and `#` with our ids mean."""
+    numbers = [_NUMBER.fullmatch(one) for one in among]
+    if all(numbers):
+        return [int(number[1]) for number in numbers if number]
+    found = await projects.search_projects(
+        conn,
+        name=None,
+        site=None,
+        domain=None,
+        among=sorted(among),
+        after_id=0,
+        limit=PROJECTS_MAX,
+    )
+    return [one.id for one in found]
 
 
 async def sum_usage(

@@ -2,38 +2,79 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro
-from os_credits.domain.period import full_hour
+from os_credits.domain.period import from_ms, full_hour, to_ms
 from os_credits.domain.price import Price, PriceList
-from os_credits.errors import InvalidInput, NotFound
+from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.memory import read_pricing
-from os_credits.flows.reprice import reprice
-from os_credits.store import flavors, prices, rating_state, retention
-from os_credits.store.pool import Pool, transaction
+from os_credits.flows.reprice import Change, reprice
+from os_credits.rating.quote import PriceTable
+from os_credits.store import flavors, meters, prices, rating_state, retention
+from os_credits.store.pool import Pool, previewed
 from os_credits.store.usage import Chosen
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from decimal import Decimal
 
     from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
 
+# How many of the projects that a price concerns most are named.
+PROJECTS_NAMED_MAX = 10
+# Until when hours were closed (ms), the newest price of the meter, and a digest of what moves.
+_EFFECT = re.compile(r"([0-9]{1,15})\.([0-9]{1,18})\.([0-9a-f]{32})")
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """Usage that gets a price or loses it: a resource's hours, steps of its meter, projects."""
+
+    row_count: int
+    quantity: int
+    project_count: int
+
 
 @dataclass(frozen=True, slots=True)
 class PriceChange:
     """What a price changes: hours of usage, projects, and their credits in sum.
 
-    `price_id` is None for a preview.
+    `price_id` is None for a preview, `is_new` false where the same call has set it before.
+    `booked_hour_count` hours (of projects) are booked already and get corrections, of
+    `booked_credits` in sum. `projects` are those that it concerns most, with their credits.
+    `effect` stands for all that changes in hours that were closed, so that a later call can ask
+    for just this and nothing else; hours that still run grow meanwhile.
     """
 
     price_id: int | None
     hour_count: int
     project_count: int
     credits: Credits
+    first_hour: datetime | None
+    last_hour: datetime | None
+    booked_hour_count: int
+    booked_credits: Credits
+    priced: Priced
+    unpriced: Priced
+    projects: tuple[tuple[int, Credits], ...]
+    effect: str
+    is_new: bool = True
+
+
+async def read_price_table(conn: Connection) -> PriceTable:
+    """Read everything that tells what something costs."""
+    versions = await meters.list_versions(conn)
+    return PriceTable(
+        meters={version.meter_id: version.definition for version in versions},
+        flavors=await flavors.list_flavors(conn),
+        prices=PriceList(await prices.list_prices(conn)),
+    )
 
 
 async def set_price(
@@ -45,55 +86,53 @@ async def set_price(
     valid_from: datetime,
     author: str,
     preview: bool = False,
+    effect: str | None = None,
 ) -> PriceChange:
     """Set the price of a meter (and flavor) from a full hour on, past hours included.
 
     Hours that were booked get corrections in due course. With `preview`, nothing is changed.
-    Raises NotFound for an unknown meter, InvalidInput for a start that is no full hour.
+    With `effect`, as a preview gave it, the price is set only if it has that effect still, and
+    once: raises Conflict else. Raises NotFound for an unknown meter, InvalidInput for a start
+    that is no full hour.
     """
     start = full_hour(valid_from, where="valid_from")
-    async with transaction(pool) as conn:
+    asked = _Effect.read(effect) if effect else None
+    async with previewed(pool, preview=preview) as conn:
         await rating_state.lock(conn)
         await _check_usage_kept(conn, start)
         pricing = await read_pricing(conn)
         meter_id = pricing.meters.find(meter)
         if meter_id is None:
             raise NotFound(f"there is no meter {meter!r}")
-        flavor_id = None
-        if flavor is not None:
-            flavor_id = await flavors.find_flavor(conn, flavor)
-            if flavor_id is None and preview:
-                return PriceChange(None, 0, 0, from_micro(0))  # never seen: nothing to change
-            if flavor_id is None:
-                flavor_id = (await flavors.ensure_flavors(conn, [flavor]))[flavor]
         stored = await prices.list_prices(conn)
-        new = Price(
-            max((price.id for price in stored), default=0) + 1,
-            meter_id, flavor_id, start, credits_per_unit, author,
-        )  # fmt: skip
-        price_id = None
-        if not preview:
-            price_id = await prices.insert_price(
-                conn,
-                meter_id=meter_id,
-                flavor_id=flavor_id,
-                valid_from=start,
-                credits_per_unit=credits_per_unit,
-                author=author,
-            )
-            await rating_state.raise_epoch(conn)
+        last_id = max((one.id for one in stored if one.meter_id == meter_id), default=0)
+        flavor_id = await _flavor_id(conn, flavor)
+        new = Price(last_id + 1, meter_id, flavor_id, start, credits_per_unit, author)
+        if asked is not None and asked.last_id != last_id:
+            return _set_before(stored, asked, new)
+        price_id = await prices.insert_price(
+            conn,
+            meter_id=meter_id,
+            flavor_id=flavor_id,
+            valid_from=start,
+            credits_per_unit=credits_per_unit,
+            author=author,
+        )
+        await rating_state.raise_epoch(conn)
         change = await reprice(
             conn,
             Chosen(start, meter_id=meter_id, flavor_id=flavor_id),
-            replace(pricing, prices=PriceList([*stored, new])),
+            replace(pricing, prices=PriceList([*stored, replace(new, id=price_id)])),
             preview=preview,
         )
-    return PriceChange(
-        price_id,
-        hour_count=change.hour_count,
-        project_count=change.project_count,
-        credits=from_micro(change.micro),
-    )
+        closed_ms = to_ms(await rating_state.read_closed_until(conn))
+        if asked is not None and asked != _Effect.of(change, asked.closed_ms, last_id):
+            raise Conflict("the effect is another one since the preview")
+    return _price_change(None if preview else price_id, change, closed_ms, last_id)
+
+
+async def _flavor_id(conn: Connection, flavor: str | None) -> int | None:
+    return None if flavor is None else (await flavors.ensure_flavors(conn, [flavor]))[flavor]
 
 
 async def _check_usage_kept(conn: Connection, start: datetime) -> None:
@@ -105,3 +144,65 @@ async def _check_usage_kept(conn: Connection, start: datetime) -> None:
             "their usage is no longer kept",
             where="valid_from",
         )
+
+
+def _set_before(stored: Sequence[Price], asked: _Effect, new: Price) -> PriceChange:
+    """Give what a repetition of the same call finds; raises Conflict if others set prices."""
+    later = [one for one in stored if one.meter_id == new.meter_id and one.id > asked.last_id]
+    if [replace(one, id=new.id, created_at=None) for one in later] != [new]:
+        raise Conflict("another price of this meter was set since the preview")
+    done = _price_change(later[0].id, Change(), asked.closed_ms, asked.last_id)
+    return replace(done, is_new=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Effect:
+    """What changes in hours before `closed_ms`, if `last_id` is the meter's newest price."""
+
+    closed_ms: int
+    last_id: int
+    digest: str
+
+    @classmethod
+    def of(cls, change: Change, closed_ms: int, last_id: int) -> _Effect:
+        moved = "\n".join(map(repr, sorted(change.before(closed_ms).items())))
+        return cls(closed_ms, last_id, hashlib.sha256(moved.encode()).hexdigest()[:32])
+
+    @classmethod
+    def read(cls, text: str) -> _Effect:
+        match = _EFFECT.fullmatch(text)
+        if match is None:
+            raise InvalidInput("must be as a preview gave it", where="effect")
+        return cls(int(match[1]), int(match[2]), match[3])
+
+    def __str__(self) -> str:
+        return f"{self.closed_ms}.{self.last_id}.{self.digest}"
+
+
+def _price_change(
+    price_id: int | None, change: Change, closed_ms: int, last_id: int
+) -> PriceChange:
+    booked = change.before(closed_ms)
+    hours = change.hours_ms
+    by_project = sorted(change.by_project.items(), key=lambda item: (-abs(item[1]), item[0]))
+    return PriceChange(
+        price_id,
+        hour_count=change.hour_count,
+        project_count=change.project_count,
+        credits=from_micro(change.micro),
+        first_hour=None if hours is None else from_ms(hours[0]),
+        last_hour=None if hours is None else from_ms(hours[1]),
+        booked_hour_count=len({(project_id, hour_ms) for project_id, hour_ms, *_ in booked}),
+        booked_credits=from_micro(sum(booked.values())),
+        priced=_priced(change, gets=True),
+        unpriced=_priced(change, gets=False),
+        projects=tuple(
+            (project_id, from_micro(micro)) for project_id, micro in by_project[:PROJECTS_NAMED_MAX]
+        ),
+        effect=str(_Effect.of(change, closed_ms, last_id)),
+    )
+
+
+def _priced(change: Change, *, gets: bool) -> Priced:
+    moved = change.priced if gets else change.unpriced
+    return Priced(moved.row_count, moved.quantity, len(moved.project_ids))

@@ -6,7 +6,7 @@ Everything here runs under the lock of `rating_state`.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -41,12 +41,38 @@ class NewUsage:
     meter_id: int
 
 
+@dataclass(slots=True)
+class Moved:
+    """Usage that gets a price, or loses it: rows (a resource's hour), steps, projects."""
+
+    row_count: int = 0
+    quantity: int = 0
+    project_ids: set[int] = field(default_factory=set)
+
+    def add(self, one: Repriced) -> None:
+        """Take in a row of usage."""
+        self.row_count += 1
+        self.quantity += one.row.quantity
+        self.project_ids.add(one.charge_key[0])
+
+
 class Change:
-    """By how many millionths each charge moves when an input changes."""
+    """By how many millionths each charge moves when an input changes.
+
+    `priced` is usage that had no price before, `unpriced` what has none any more.
+    """
 
     def __init__(self) -> None:
         """Change nothing yet."""
         self._micro: Counter[ChargeKey] = Counter()
+        self.priced = Moved()
+        self.unpriced = Moved()
+
+    def note(self, repriced: Iterable[Repriced]) -> None:
+        """Remember which usage has a price now and had none, and the other way round."""
+        for one in repriced:
+            if one.was_priced != (one.row.credits is not None):
+                (self.unpriced if one.was_priced else self.priced).add(one)
 
     def add(self, moved: Mapping[ChargeKey, int]) -> None:
         """Take in how far some charges moved."""
@@ -71,6 +97,24 @@ class Change:
         """Count the hours of projects that it concerns, whatever the meters and flavors."""
         return len({(project_id, hour_ms) for project_id, hour_ms, *_ in self._moved()})
 
+    @property
+    def by_project(self) -> dict[int, int]:
+        """Give by how many millionths each project that it concerns is charged more."""
+        sums: Counter[int] = Counter()
+        for key in self._moved():
+            sums[key[0]] += self._micro[key]
+        return dict(sums)
+
+    def before(self, end_ms: int) -> dict[ChargeKey, int]:
+        """Give the charges of hours before this one that move, and by how much."""
+        return {key: self._micro[key] for key in self._moved() if key[1] < end_ms}
+
+    @property
+    def hours_ms(self) -> tuple[int, int] | None:
+        """Give the first and the last hour that it concerns; None if there is none."""
+        hours = {key[1] for key in self._moved()}
+        return (min(hours), max(hours)) if hours else None
+
     def _moved(self) -> Iterator[ChargeKey]:
         return (key for key, micro in self._micro.items() if micro)
 
@@ -82,6 +126,7 @@ class Repriced:
     row: UsageRow
     charge_key: ChargeKey
     change_micro: int
+    was_priced: bool
 
 
 async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> Change:
@@ -130,6 +175,7 @@ async def reprice(
         if not preview:
             await _write_changes(conn, repriced)
         change.add(_moved(repriced))
+        change.note(repriced)
     return change
 
 
@@ -181,6 +227,7 @@ def _reprice(
         UsageRow(row.key, row.quantity, after),
         (project_id, hour_ms, meter_id, flavor_id),
         to_micro(after or from_micro(0)) - to_micro(row.credits or from_micro(0)),
+        was_priced=row.credits is not None,
     )
 
 

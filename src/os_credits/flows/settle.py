@@ -16,7 +16,14 @@ from os_credits.rating.charge import credits_of_usage
 from os_credits.store import projects, rating_state, retention, series, settlements
 from os_credits.store.pool import Pool, previewed
 from os_credits.store.usage import Chosen
-from os_credits.store.usage_reads import ResourceUsage, list_open_usage
+from os_credits.store.usage_reads import (
+    ResourceUsage,
+    Unpriced,
+    list_open_usage,
+    list_open_usage_of,
+    list_unsettled_series,
+    sum_unpriced,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +33,10 @@ if TYPE_CHECKING:
     from os_credits.domain.pricing import Pricing
     from os_credits.domain.settlement import Verdict
     from os_credits.store.pool import Connection
+
+
+# How many rows of usage without a price are looked at.
+UNPRICED_ROWS_MAX = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +69,12 @@ class Settled:
 class Unsettled:
     """Suspect or unmetered usage of one series and flavor that nobody has decided about.
 
+    `project_id` names whose it is.
     `quantity` is in the meter's smallest steps; `credits_if_billed` is None where an hour of it
     has no price.
     """
 
+    project_id: int
     kind: UsageKind
     series_id: int
     meter_id: int
@@ -86,6 +99,46 @@ async def list_unsettled(conn: Connection, project_id: int) -> list[Unsettled]:
     ]
 
 
+async def list_all_unsettled(
+    conn: Connection, *, after_series_id: int, limit: int
+) -> tuple[list[Unsettled], int | None]:
+    """Give what waits for a verdict in all projects, by series; `limit` series at once.
+
+    Gives also the series after which the next page begins, None where there is none.
+    """
+    ids = await list_unsettled_series(conn, after_id=after_series_id, limit=limit + 1)
+    shown, is_more = ids[:limit], len(ids) > limit
+    if not shown:
+        return [], None
+    rows = await list_open_usage_of(conn, shown)
+    pricing = await read_pricing(conn)
+    names = await projects.names_of(conn, sorted({project_id for project_id, _ in rows}))
+    found = [
+        _unsettled([one for _, one in of_series], project_id, pricing, names[project_id])
+        for (project_id, *_), of_series in (
+            (key, list(group))
+            for key, group in groupby(
+                rows, lambda row: (row[0], row[1].place[1], row[1].flavor_id, row[1].kind)
+            )
+        )
+    ]
+    return found, shown[-1] if is_more else None
+
+
+@dataclass(frozen=True, slots=True)
+class UnpricedUsage:
+    """Usage without a price, by meter and flavor; `is_all` False: there may be more of it."""
+
+    sums: tuple[Unpriced, ...]
+    is_all: bool
+
+
+async def read_unpriced(conn: Connection) -> UnpricedUsage:
+    """Sum usage that was metered and has no price; a bounded look, which says if it was cut."""
+    sums = await sum_unpriced(conn, rows_max=UNPRICED_ROWS_MAX)
+    return UnpricedUsage(tuple(sums), sum(one.row_count for one in sums) < UNPRICED_ROWS_MAX)
+
+
 def _unsettled(
     rows: list[ResourceUsage], project_id: int, pricing: Pricing, names: tuple[str, ...]
 ) -> Unsettled:
@@ -106,6 +159,7 @@ def _unsettled(
     ]
     known = [to_micro(cost) for cost in costs if cost is not None]
     return Unsettled(
+        project_id=project_id,
         kind=first.kind,
         series_id=first.place[1],
         meter_id=first.meter_id,

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from os_credits.domain.period import from_ms
+from os_credits.flows.source_counts import SourceCounts
 
 if TYPE_CHECKING:
     from os_credits.domain.sample import Rejected
@@ -36,6 +37,7 @@ class Stats:
     late_samples: int = 0
     excluded_samples: int = 0
     booked_entries: Counter[str] = field(default_factory=Counter)
+    sources: SourceCounts = field(default_factory=SourceCounts)
 
     def note_accepted(self, meter: str, count: int, last_ms: int) -> None:
         """Count accepted samples of a meter and remember the time of the latest."""

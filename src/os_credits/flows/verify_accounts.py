@@ -58,6 +58,7 @@ async def check_accounts(
         findings.note(Layer.SEALS, "sealed head", where, stored, entry_hash or "no such entry")
     for wrong in await booked_usage.find_wrong_sums(conn, project_ids):
         where = {"project": wrong.project_id, wrong.length: to_ms(wrong.start)}
+        where |= {"meter": wrong.meter_id, "flavor": wrong.flavor_id}
         what = f"booked usage of a {wrong.length}"
         findings.note(Layer.BALANCES, what, where, wrong.stored, wrong.recomputed)
     return sum(audit.transferred_micro for audit in audits.values())

@@ -63,7 +63,8 @@ class Judgement:
 
     `refused_count` counts samples, even those that several meters refuse, once; `refused` says
     what each meter had against them. `unstored` counts samples that would be accepted, were
-    their label sets stored: then the whole push has to be judged again.
+    their label sets stored: then the whole push has to be judged again. `by_site` gives for each
+    site that the push names how many were accepted, and the time of the latest.
     """
 
     label_set_ids: NDArray[np.int64]
@@ -76,6 +77,7 @@ class Judgement:
     refused: list[tuple[str, Rejected]] = field(default_factory=list)
     refused_count: int = 0
     unstored: int = 0
+    by_site: dict[str, tuple[int, int | None]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """Count the accepted samples."""
@@ -92,7 +94,9 @@ def judge(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> J
     for layer in range(max((len(one.claims) for one in known), default=0)):
         work.layer([one.claims[layer] if len(one.claims) > layer else None for one in known])
     work.without_version(known)
-    return work.judgement()
+    judgement = work.judgement()
+    judgement.by_site = work.by_site(known)
+    return judgement
 
 
 def _places_of(numbers: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
@@ -264,6 +268,30 @@ class _Work:
         if rest > 0:
             more = Rejected("further on", reason_of(int(places[-1])), rest)
             self.result.refused.append((code, more))
+
+    def by_site(self, known: Sequence[KnownLabelSet]) -> dict[str, tuple[int, int | None]]:
+        """Count what was accepted of each site; a label set counts for its first claim's."""
+        of_key = [
+            one.claims[0].site if one.claims and one.claims[0].invalid is None else None
+            for one in known
+        ]
+        sites = sorted({site for site in of_key if site is not None})
+        count, times = len(self.result), self.result.times_ms
+        if len(sites) == 1 or not count:
+            latest = int(times.max()) if count else None
+            return dict.fromkeys(sites, (count, latest))
+        number = {site: place for place, site in enumerate(sites)}
+        kept = np.concatenate([places for _, places in self.pieces])
+        of_kept = np.array([number.get(site or "", 0) for site in of_key], np.int64)[
+            self.push.key_index[kept]
+        ]
+        counts = np.bincount(of_kept, minlength=len(sites))
+        latest_of = np.zeros(len(sites), np.int64)
+        np.maximum.at(latest_of, of_kept, times)
+        return {
+            site: (int(counts[place]), int(latest_of[place]) if counts[place] else None)
+            for site, place in number.items()
+        }
 
     def judgement(self) -> Judgement:
         """Join the pieces into columns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from os_credits.domain.grant import Grant
+from os_credits.domain.grant import Grant, GrantState
 from os_credits.domain.lot import LotKind
 
 if TYPE_CHECKING:
@@ -99,6 +99,43 @@ async def list_grants(
         "SELECT id FROM project_grant WHERE project_id = $1 AND id > $2 ORDER BY id LIMIT $3",
         project_id,
         after_id,
+        limit,
+    )
+    return await find_grants(conn, [row["id"] for row in ids])
+
+
+async def list_latest_grants(
+    conn: Connection,
+    *,
+    before_id: int,
+    kind: LotKind | None,
+    author: str,
+    state: GrantState | None,
+    among: Sequence[int] | None,
+    limit: int,
+) -> list[Grant]:
+    """Give lots of all projects (or of these), newest first, from the one before `before_id` on.
+
+    `kind` and `state` (as of now) narrow it where given, `author` by a part of the name.
+    """
+    ids = await conn.fetch(
+        """
+        SELECT g.id FROM project_grant g
+        WHERE g.id < $1 AND ($2::text IS NULL OR g.kind = $2)
+          AND ($3::text = '' OR position(lower($3) IN lower(g.author)) > 0)
+          AND ($4::bigint[] IS NULL OR g.project_id = ANY($4))
+          AND ($5::text IS NULL OR $5 = CASE
+               WHEN EXISTS (SELECT FROM grant_void v WHERE v.grant_id = g.id) THEN 'void'
+               WHEN g.expires_at <= now() THEN 'expired'
+               WHEN EXISTS (SELECT FROM pending_grant w WHERE w.grant_id = g.id) THEN 'scheduled'
+               ELSE 'valid' END)
+        ORDER BY g.id DESC LIMIT $6
+        """,
+        before_id,
+        None if kind is None else kind.value,
+        author,
+        among,
+        None if state is None else state.value,
         limit,
     )
     return await find_grants(conn, [row["id"] for row in ids])

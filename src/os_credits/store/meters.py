@@ -109,3 +109,18 @@ async def list_versions(conn: Connection) -> list[MeterVersion]:
         )
         for row in rows
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Who let a version of a meter hold, when and why."""
+
+    author: str
+    reason: str
+    created_at: datetime
+
+
+async def read_said(conn: Connection) -> dict[int, Said]:
+    """Give of each version, by its id, who let it hold."""
+    rows = await conn.fetch("SELECT id, author, reason, created_at FROM meter_version")
+    return {row["id"]: Said(row["author"], row["reason"], row["created_at"]) for row in rows}

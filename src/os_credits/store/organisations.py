@@ -5,9 +5,11 @@ Revisions of a project's place are only ever appended; the latest of each start 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.organisation import Membership, Organisation
+from os_credits.domain.project import Project
 from os_credits.domain.tree import DEPTH_MAX
 
 if TYPE_CHECKING:
@@ -166,3 +168,58 @@ async def path_of(
         DEPTH_MAX,
     )
     return {row["project_id"]: row["organisations"] for row in rows}
+
+
+async def count_projects(conn: Connection, at: datetime) -> dict[int, int]:
+    """Count the projects that hang on each organisation itself at a moment."""
+    rows = await conn.fetch(
+        """
+        SELECT m.organisation_id, count(*) AS project_count
+        FROM (
+            SELECT DISTINCT ON (project_id) project_id, organisation_id FROM membership
+            WHERE valid_from <= $1 ORDER BY project_id, valid_from DESC, id DESC
+        ) m
+        WHERE m.organisation_id IS NOT NULL GROUP BY m.organisation_id
+        """,
+        at,
+    )
+    return {row["organisation_id"]: row["project_count"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedProject:
+    """A project that hangs on an organisation, and since when."""
+
+    project: Project
+    valid_from: datetime
+
+
+async def list_projects_of(
+    conn: Connection, organisation_id: int, at: datetime, *, after_id: int, limit: int
+) -> list[PlacedProject]:
+    """Give the projects that hang on an organisation itself at a moment, by their ids."""
+    rows = await conn.fetch(
+        """
+        SELECT p.id, p.site, p.external_id, p.domain, p.name, m.valid_from
+        FROM (SELECT DISTINCT project_id FROM membership
+              WHERE organisation_id = $1 AND project_id > $3) c
+        CROSS JOIN LATERAL (
+            SELECT organisation_id, valid_from FROM membership
+            WHERE project_id = c.project_id AND valid_from <= $2
+            ORDER BY valid_from DESC, id DESC LIMIT 1
+        ) m
+        JOIN project p ON p.id = c.project_id
+        WHERE m.organisation_id = $1 ORDER BY p.id LIMIT $4
+        """,
+        organisation_id,
+        at,
+        after_id,
+        limit,
+    )
+    return [
+        PlacedProject(
+            Project(row["id"], row["site"], row["external_id"], row["domain"], row["name"]),
+            row["valid_from"],
+        )
+        for row in rows
+    ]

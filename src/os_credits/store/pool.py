@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import asyncpg
 
 from os_credits.errors import Misconfigured, Unavailable
+from os_credits.store.actor import tell_actor
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -105,6 +106,7 @@ async def connection(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Co
 async def transaction(pool: Pool, *, wait_seconds: float = 5) -> AsyncIterator[Connection]:
     """Lend a connection inside a READ COMMITTED transaction that commits at the end."""
     async with connection(pool, wait_seconds=wait_seconds) as lent, lent.transaction():
+        await tell_actor(lent)
         yield lent
 
 

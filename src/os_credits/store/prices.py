@@ -41,7 +41,7 @@ async def list_prices(conn: Connection) -> list[Price]:
     """Give every price that was ever set, oldest revision first."""
     rows = await conn.fetch(
         """
-        SELECT id, meter_id, flavor_id, valid_from, credits_per_unit, author
+        SELECT id, meter_id, flavor_id, valid_from, credits_per_unit, author, created_at
         FROM price ORDER BY id
         """
     )

@@ -79,6 +79,10 @@ RIGHTS: Mapping[str, LiteralString] = {
     "login_attempt": "SELECT, INSERT, UPDATE (succeeded), DELETE",
     "manager": "SELECT, INSERT, UPDATE (name), DELETE",
     "session": "SELECT, INSERT, UPDATE (last_seen_at), DELETE",
+    # What runs and what comes in, to be looked at.
+    "key_use": "SELECT, INSERT, UPDATE (used_at), DELETE",
+    "service_copy": "SELECT, INSERT, UPDATE (seen_at, jobs), DELETE",
+    "source": "SELECT, INSERT, UPDATE, DELETE",
     # The set of samples, and what is computed from it.
     "batch": "SELECT, INSERT, DELETE",
     "charge": "SELECT, INSERT, UPDATE",
@@ -86,6 +90,7 @@ RIGHTS: Mapping[str, LiteralString] = {
     "expiry": "SELECT, INSERT, UPDATE",
     "forecast": "SELECT, INSERT, UPDATE, DELETE",
     "pending_grant": "SELECT, INSERT, DELETE",
+    "project_figure": "SELECT, INSERT, UPDATE",
     "sample": "SELECT, INSERT, UPDATE, DELETE",
     "sample_floor": "SELECT, INSERT, UPDATE, DELETE",
     "usage": "SELECT, INSERT, UPDATE, DELETE",

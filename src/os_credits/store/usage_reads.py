@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from os_credits.domain.usage import UsageKind
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from asyncpg import Record
@@ -91,6 +91,82 @@ async def list_open_usage(conn: Connection, project_id: int) -> list[ResourceUsa
         OPEN_ROWS_MAX,
     )
     return [_resource_usage(row) for row in rows]
+
+
+async def list_unsettled_series(conn: Connection, *, after_id: int, limit: int) -> list[int]:
+    """Give the series, of all projects, whose usage waits for a verdict, by their ids."""
+    rows = await conn.fetch(
+        """
+        SELECT DISTINCT series_id FROM usage
+        WHERE series_id > $1 AND kind <> 0 AND credits IS NULL AND quantity > 0
+        ORDER BY series_id LIMIT $2
+        """,
+        after_id,
+        limit,
+    )
+    return [row["series_id"] for row in rows]
+
+
+async def list_open_usage_of(
+    conn: Connection, series_ids: Sequence[int]
+) -> list[tuple[int, ResourceUsage]]:
+    """Give suspect and unmetered usage without a verdict of these series, with its project."""
+    rows = await conn.fetch(
+        """
+        SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
+               s.project_id, s.meter_id, s.resource, s.identity
+        FROM series s JOIN usage u ON u.series_id = s.id
+        WHERE s.id = ANY($1::bigint[]) AND u.kind <> 0 AND u.credits IS NULL AND u.quantity > 0
+        ORDER BY u.series_id, u.flavor_id, u.kind, u.hour LIMIT $2
+        """,
+        series_ids,
+        OPEN_ROWS_MAX,
+    )
+    return [(row["project_id"], _resource_usage(row)) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpriced:
+    """Billable usage of a meter and flavor without a price; `quantity` is in smallest steps.
+
+    `row_count` are hours of resources.
+    """
+
+    meter_id: int
+    flavor_id: int
+    row_count: int
+    series_count: int
+    project_count: int
+    quantity: int
+    first_hour: datetime
+    last_hour: datetime
+
+
+async def sum_unpriced(conn: Connection, *, rows_max: int) -> list[Unpriced]:
+    """Sum billable usage without a price by meter and flavor; looks at so many rows at most.
+
+    If the rows of all that is given are as many, there may be more.
+    """
+    rows = await conn.fetch(
+        """
+        WITH unpriced AS MATERIALIZED (
+            SELECT series_id, hour, flavor_id, quantity FROM usage
+            WHERE credits IS NULL AND kind = 0 AND quantity > 0 LIMIT $1
+        ), summed AS MATERIALIZED (
+            SELECT series_id, flavor_id, count(*) AS row_count, sum(quantity) AS quantity,
+                   min(hour) AS first_hour, max(hour) AS last_hour
+            FROM unpriced GROUP BY series_id, flavor_id
+        )
+        SELECT s.meter_id, u.flavor_id, sum(u.row_count)::bigint AS row_count,
+               count(*) AS series_count, count(DISTINCT s.project_id) AS project_count,
+               sum(u.quantity) AS quantity, min(u.first_hour) AS first_hour,
+               max(u.last_hour) AS last_hour
+        FROM summed u JOIN series s ON s.id = u.series_id
+        GROUP BY s.meter_id, u.flavor_id ORDER BY s.meter_id, u.flavor_id
+        """,
+        rows_max,
+    )
+    return [Unpriced(**{**dict(row), "quantity": int(row["quantity"])}) for row in rows]
 
 
 def _resource_usage(row: Record) -> ResourceUsage:

@@ -11,7 +11,12 @@ _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
 
 
 def wants_page(request: web.Request) -> bool:
-    """Tell whether HTML is preferred: browsers name it, machines that take anything do not."""
+    """Tell whether HTML is preferred: browsers name it, machines that take anything do not.
+
+    A page's own script, which exchanges parts of it, asks for anything and means HTML.
+    """
+    if request.headers.get("HX-Request") == "true":
+        return True
     weights = {"text/html": 0.0, "application/json": 0.0}
     for part in request.headers.get("Accept", "").lower().split(","):
         media_type, *parameters = (piece.strip() for piece in part.split(";"))

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
 
 from os_credits.domain.budget import Usable
 from os_credits.domain.project import Project
@@ -24,41 +22,49 @@ from os_credits.store.projects import search_projects
 from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.chart import chart_of
+from os_credits.web.failures import error_page
 from os_credits.web.forecast_words import band_of, gain_of, words_of
 from os_credits.web.history import CHANGES_MAX, Asked, PageFacts, read_facts
 from os_credits.web.history_view import view_of
 from os_credits.web.lot_view import change_lines, lot_lines
-from os_credits.web.room import DESK, Desk, message_page, render, set_up
+from os_credits.web.room import (
+    DESK,
+    Desk,
+    PageRoute,
+    message_page,
+    render,
+    set_up,
+    visitor_of,
+)
 from os_credits.web.span import DEFAULT_SPAN, SPANS
 from os_credits.web.static import STATIC_FILES, static_file
 
-__all__ = ["Desk", "PageRoute", "credits_history", "routes", "set_up", "start", "wants_page"]
+__all__ = [
+    "Desk",
+    "PageRoute",
+    "credits_history",
+    "error_page",
+    "routes",
+    "set_up",
+    "start",
+    "wants_page",
+]
 
 PROJECTS_PER_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True)
-class PageRoute:
-    """A path that this room serves; an open one says nothing about any project."""
-
-    path: str
-    handler: Handler
-    is_open: bool
-    summary: str
 
 
 def routes() -> list[PageRoute]:
     """Give all paths of this room, `/credits_history/{project}` (which machines share) too."""
     return [
-        PageRoute("/", start, is_open=False, summary="All projects, as a page"),
+        PageRoute("/", start, "All projects, as a page", api=("GET /api/v1/projects",)),
         PageRoute(
             "/credits_history/{project}",
             credits_history,
-            is_open=False,
-            summary="A project's credits history, as a page",
+            "A project's credits history, as a page",
+            api=("GET /credits_history/{project}",),
         ),
         *(
-            PageRoute(path, static_file, is_open=True, summary="A file that pages use")
+            PageRoute(path, static_file, "A file that pages use", gate="open")
             for path in STATIC_FILES
         ),
     ]
@@ -67,7 +73,7 @@ def routes() -> list[PageRoute]:
 async def start(request: web.Request) -> web.Response:
     """Answer with a page of the projects that the caller may see, with their balances."""
     desk = request.app[DESK]
-    access = desk.access_of(request)
+    access = visitor_of(request).access
     among = None if access.projects is None else sorted(access.projects)
     async with snapshot(desk.pool) as conn:
         found = await search_projects(
@@ -103,7 +109,7 @@ async def credits_history(request: web.Request) -> web.Response:
     """Answer with the page of one project; unknown and ambiguous names get a page as well."""
     name = request.match_info["project"]
     desk = request.app[DESK]
-    access = desk.access_of(request)
+    access = visitor_of(request).access
     query = request.query
     try:
         asked = _asked(request)

@@ -1,21 +1,27 @@
-"""What every page needs: the desk it is served from, templates, and its security headers."""
+"""What every page needs: the desk it is served from, who visits, templates, security headers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
-from urllib.parse import quote
+from typing import Any, Literal
+from urllib.parse import quote, urlencode
 
 import aiohttp_jinja2
 import jinja2
 from aiohttp import web
+from aiohttp.typedefs import Handler
+from multidict import MultiDictProxy
 
-from os_credits.domain.access import Access
+from os_credits.domain.access import Access, Scope
+from os_credits.domain.mail import Language
 from os_credits.domain.project import Project
+from os_credits.domain.visit import Visit
 from os_credits.store.pool import Pool
 from os_credits.web import text
+from os_credits.web.language import speaking, teach
+from os_credits.web.shell import FRAME, frame_of, language_of, shell_of
 
 # Everything comes from this service; pico.css draws its marks by data: URLs.
 SECURITY_POLICY = (
@@ -27,7 +33,7 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
-    "Vary": "Accept, Authorization",
+    "Vary": "Accept, Accept-Language, Authorization, Cookie",
 }
 
 
@@ -36,21 +42,96 @@ class Desk:
     """What the pages need of the service: its database, who asks, and how to show amounts.
 
     `digits` is the number of digits after the point; `percents` are the lines of notices.
+    `form_of` gives the fields of a form that was sent, once its sender proved to be no forger.
+    `language` is spoken to those who ask for no other.
     """
 
     pool: Pool
-    access_of: Callable[[web.Request], Access]
+    visit_of: Callable[[web.Request], Visit]
+    form_of: Callable[[web.Request], MultiDictProxy[str]]
     may_read: Callable[[Access, Project], bool]
     digits: int
     percents: Sequence[Decimal]
+    language: Language = Language.ENGLISH
 
 
 DESK = web.AppKey("DESK", Desk)
+
+Gate = Literal["open", "visitor", "read", "manage", "person", "admin"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageRoute:
+    """A method and path that this room serves, and who may use it (`api/routes.py`, Gate).
+
+    `api` names the routes by which machines do the same: "POST /api/v1/prices".
+    """
+
+    path: str
+    handler: Handler
+    summary: str
+    method: str = "GET"
+    gate: Gate = "read"
+    api: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Who looks at a page, as templates need it; `base` stands before every address of ours.
+
+    `csrf` goes into every form; `path` is what is looked at, without `base`.
+    """
+
+    access: Access
+    base: str
+    path: str
+    is_person: bool
+    name: str
+    email: str
+    language: str
+    csrf: str
+
+    @property
+    def may_administer(self) -> bool:
+        """Tell whether the pages of administration are open."""
+        return self.access.has(Scope.ADMIN)
+
+    @property
+    def sees_all(self) -> bool:
+        """Tell whether every project may be seen."""
+        return self.access.has(Scope.READ) and self.access.projects is None
+
+    def may_manage(self, project: Project) -> bool:
+        """Tell whether a project's people and lines may be changed."""
+        return self.access.may_manage(project.id)
+
+
+def visitor_of(request: web.Request) -> Visitor:
+    """Say who looks at a page."""
+    visit = request.app[DESK].visit_of(request)
+    return Visitor(
+        access=visit.access,
+        base=visit.base,
+        path=request.path,
+        is_person=visit.is_person,
+        name=visit.name,
+        email=visit.access.email,
+        language=str(language_of(request, visit.language)),
+        csrf=visit.csrf,
+    )
+
+
+def see_other(request: web.Request, path: str, **query: str) -> web.Response:
+    """Send a browser on to an address of ours, as after every form that was carried out."""
+    base = request.app[DESK].visit_of(request).base
+    target = f"{base}{path}" + (f"?{urlencode(query)}" if query else "")
+    return web.Response(status=303, headers={"Location": target, **_HEADERS})
 
 
 def set_up(app: web.Application, desk: Desk) -> None:
     """Let an application serve pages; the routes are its own to add."""
     app[DESK] = desk
+    app[FRAME] = frame_of(app, desk.language, desk.visit_of)
     environment = aiohttp_jinja2.setup(
         app,
         loader=jinja2.PackageLoader("os_credits.web"),
@@ -72,6 +153,7 @@ def set_up(app: web.Application, desk: Desk) -> None:
         isolated=text.isolated,
         shortened=text.shortened,
     )
+    teach(environment)
 
 
 def message_page(
@@ -82,8 +164,10 @@ def message_page(
     candidates: Sequence[dict[str, str]] = (),
 ) -> web.Response:
     """Answer with a page that says what is wrong, with links to what could be meant."""
+    base = visitor_of(request).base
     linked = [
-        {**one, "href": f"/credits_history/{quote(one['number'], safe='')}"} for one in candidates
+        {**one, "href": f"{base}/credits_history/{quote(one['number'], safe='')}"}
+        for one in candidates
     ]
     context = {"title": title, "text": message, "candidates": linked}
     return render(request, "message.html", context, status=status)
@@ -93,6 +177,9 @@ def render(
     request: web.Request, template: str, context: dict[str, Any], *, status: int = 200
 ) -> web.Response:
     """Fill a template, and forbid the page everything that is not of this service."""
-    response = aiohttp_jinja2.render_template(template, request, context, status=status)
+    visitor = visitor_of(request)
+    with speaking(Language(visitor.language)):
+        filled = {"visitor": visitor, "shell": shell_of(request, visitor), **context}
+        response = aiohttp_jinja2.render_template(template, request, filled, status=status)
     response.headers.update(_HEADERS)
     return response

@@ -1,0 +1,38 @@
+"""Figures by which projects are sorted, and what stands in accounts besides usage, by its hour.
+
+Runs before the code that needs it; what 0008's code does still works.
+"""
+
+from __future__ import annotations
+
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+# Derived from accounts by a job, and only for sorting and counting: what is shown is computed.
+FIGURES = """
+CREATE TABLE project_figure (
+    project_id  bigint PRIMARY KEY REFERENCES project,
+    balance     numeric(30, 6) NOT NULL,
+    granted_now numeric(30, 6) NOT NULL,
+    used        numeric(30, 6) NOT NULL
+);
+"""
+
+# Of years of an account, the few lines that are no first booking of usage.
+LINES = "CREATE INDEX entry_told ON entry (project_id, hour) WHERE kind <> 'usage';"
+
+
+def upgrade() -> None:
+    """Create the table, which its job fills, and the index."""
+    for statements in (FIGURES, LINES):
+        op.execute(statements)
+
+
+def downgrade() -> None:
+    """Refuse: a restored backup is the way back."""
+    message = "there is no way back but a restored backup"
+    raise RuntimeError(message)

@@ -1,0 +1,305 @@
+"""Table `project_figure`, derived by a job, and the list of projects that is sorted by it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from os_credits.domain.project import Project
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from os_credits.domain.amount import Credits
+    from os_credits.store.pool import Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Which projects are listed, in which order, from which on.
+
+    `all_seen` tells that nobody is hidden; else those with these numbers, names or cloud ids are
+    seen. `searched` is a part of a name, cloud id, site, domain, or '' (every project);
+    `found_beneath` are organisations that were found by it. `beneath` None filters nothing.
+    `show` is all, low, critical, debt or closed; `after` the number of the project before.
+    """
+
+    all_seen: bool
+    seen_ids: Sequence[int]
+    seen_names: Sequence[str]
+    searched: str
+    found_beneath: Sequence[int]
+    beneath: Sequence[int] | None
+    show: str
+    sort: str
+    descending: bool
+    after: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many projects were found, whatever is shown of them; those below half are `low`."""
+
+    all: int
+    low: int
+    critical: int
+    debt: int
+    closed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A project with its place in the list, from 1 on, and the organisation it belongs to."""
+
+    project: Project
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPage:
+    """A part of the list; `shown_count` is the length of all of it.
+
+    `before` is what `after` must be for the part before; None: this is the first one.
+    """
+
+    rows: list[Listed]
+    shown_count: int
+    before: int | None
+
+
+async def count_projects(conn: Connection, chosen: Chosen) -> Counts:
+    """Count what a search finds, by the figures of the last run of their job."""
+    row = await conn.fetchrow(
+        """
+        WITH home AS MATERIALIZED (
+            SELECT DISTINCT ON (project_id) project_id, organisation_id FROM membership
+            WHERE valid_from <= now() AND ($5::bigint[] <> '{}' OR $6::bigint[] IS NOT NULL)
+            ORDER BY project_id, valid_from DESC, id DESC
+        ), ended AS MATERIALIZED (
+            SELECT project_id FROM (
+                SELECT DISTINCT ON (project_id) project_id, is_closed, hour FROM closing
+                ORDER BY project_id, id DESC
+            ) latest WHERE is_closed AND hour <= now()
+        ), found AS (
+            SELECT e.project_id IS NOT NULL AS is_closed, coalesce(f.balance, 0) AS balance,
+                   coalesce(f.granted_now, 0) AS granted
+            FROM project p LEFT JOIN project_figure f ON f.project_id = p.id
+            LEFT JOIN ended e ON e.project_id = p.id LEFT JOIN home h ON h.project_id = p.id
+            WHERE ($1::boolean OR p.id IN (SELECT unnest($2::bigint[]))
+                   OR p.name IN (SELECT unnest($3::text[]))
+                   OR p.external_id IN (SELECT unnest($3::text[])))
+              AND ($4::text = '' OR position(lower($4) IN lower(p.name)) > 0
+                   OR position(lower($4) IN lower(p.external_id)) > 0
+                   OR position(lower($4) IN lower(p.site)) > 0
+                   OR position(lower($4) IN lower(p.domain)) > 0
+                   OR h.organisation_id IN (SELECT unnest($5::bigint[])))
+              AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
+        )
+        SELECT count(*) AS all,
+               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
+                   granted > 0 AND balance < granted * 0.5))) AS low,
+               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
+                   granted > 0 AND balance < granted * 0.2))) AS critical,
+               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
+                   granted > 0 AND balance <= 0))) AS debt,
+               count(*) FILTER (WHERE is_closed) AS closed
+        FROM found
+        """,
+        chosen.all_seen,
+        chosen.seen_ids,
+        chosen.seen_names,
+        chosen.searched,
+        chosen.found_beneath,
+        chosen.beneath,
+    )
+    assert row is not None  # noqa: S101 - an aggregate always returns its row
+    return Counts(**dict(row))
+
+
+async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
+    """Give a part of a sorted list; what has no value to sort by comes last in either direction.
+
+    A run-out is that of the forecast, and before all others where nothing is left. A project
+    `after` that is no longer in the list begins with the first one.
+    """
+    rows = await conn.fetch(
+        """
+        WITH home AS MATERIALIZED (
+            SELECT DISTINCT ON (project_id) project_id, organisation_id FROM membership
+            WHERE valid_from <= now() AND ($5::bigint[] <> '{}' OR $6::bigint[] IS NOT NULL)
+            ORDER BY project_id, valid_from DESC, id DESC
+        ), ended AS MATERIALIZED (
+            SELECT project_id FROM (
+                SELECT DISTINCT ON (project_id) project_id, is_closed, hour FROM closing
+                ORDER BY project_id, id DESC
+            ) latest WHERE is_closed AND hour <= now()
+        ), found AS (
+            SELECT p.id, lower(p.name) AS name, e.project_id IS NOT NULL AS is_closed,
+                   coalesce(f.balance, 0) AS balance, coalesce(f.granted_now, 0) AS granted,
+                   coalesce(f.used, 0) AS used, c.burn_per_day, c.p50, c.state
+            FROM project p LEFT JOIN project_figure f ON f.project_id = p.id
+            LEFT JOIN forecast c ON c.project_id = p.id
+            LEFT JOIN ended e ON e.project_id = p.id LEFT JOIN home h ON h.project_id = p.id
+            WHERE ($1::boolean OR p.id IN (SELECT unnest($2::bigint[]))
+                   OR p.name IN (SELECT unnest($3::text[]))
+                   OR p.external_id IN (SELECT unnest($3::text[])))
+              AND ($4::text = '' OR position(lower($4) IN lower(p.name)) > 0
+                   OR position(lower($4) IN lower(p.external_id)) > 0
+                   OR position(lower($4) IN lower(p.site)) > 0
+                   OR position(lower($4) IN lower(p.domain)) > 0
+                   OR h.organisation_id IN (SELECT unnest($5::bigint[])))
+              AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
+        ), shown AS (
+            SELECT id, name, CASE WHEN $9::boolean THEN -1 ELSE 1 END * CASE $8::text
+                       WHEN 'balance' THEN balance WHEN 'used' THEN used
+                       WHEN 'percent' THEN CASE WHEN granted > 0 THEN balance / granted END
+                       WHEN 'burn' THEN burn_per_day
+                       WHEN 'run_out' THEN CASE WHEN state = 'out' OR balance < 0 THEN 0
+                                                ELSE extract(epoch FROM p50) END
+                   END AS number
+            FROM found WHERE CASE $7::text
+                WHEN 'low' THEN NOT is_closed AND (balance < 0 OR (
+                    granted > 0 AND balance < granted * 0.5))
+                WHEN 'critical' THEN NOT is_closed AND (balance < 0 OR (
+                    granted > 0 AND balance < granted * 0.2))
+                WHEN 'debt' THEN NOT is_closed AND (balance < 0 OR (
+                    granted > 0 AND balance <= 0))
+                WHEN 'closed' THEN is_closed ELSE true END
+        ), ranked AS MATERIALIZED (
+            SELECT id, row_number() OVER (
+                ORDER BY number NULLS LAST,
+                         CASE WHEN NOT ($9 AND $8 = 'name') THEN name END,
+                         CASE WHEN $9 AND $8 = 'name' THEN name END DESC, id
+            ) AS rank FROM shown
+        ), begun AS (
+            SELECT coalesce((SELECT rank FROM ranked WHERE id = $10::bigint), 0) AS rank
+        )
+        SELECT p.id, p.site, p.external_id, p.domain, p.name, r.rank,
+               (SELECT count(*) FROM ranked) AS shown_count,
+               (SELECT id FROM ranked
+                WHERE rank = (SELECT greatest(rank - $11::int, 0) FROM begun)) AS before
+        FROM ranked r JOIN project p ON p.id = r.id
+        WHERE r.rank > (SELECT rank FROM begun) AND r.rank <= (SELECT rank + $11 FROM begun)
+        ORDER BY r.rank
+        """,
+        chosen.all_seen,
+        chosen.seen_ids,
+        chosen.seen_names,
+        chosen.searched,
+        chosen.found_beneath,
+        chosen.beneath,
+        chosen.show,
+        chosen.sort,
+        chosen.descending,
+        chosen.after,
+        chosen.limit,
+    )
+    if not rows:
+        return ListedPage([], 0, None)
+    is_first = rows[0]["rank"] == 1
+    return ListedPage(
+        rows=[Listed(Project(*tuple(row)[:5]), row["rank"]) for row in rows],
+        shown_count=rows[0]["shown_count"],
+        before=None if is_first else rows[0]["before"] or 0,
+    )
+
+
+async def sum_days(
+    conn: Connection, project_ids: Sequence[int], since: datetime
+) -> dict[int, dict[datetime, Credits]]:
+    """Sum what each of these projects used per UTC day from a day on, booked or not.
+
+    What an older service had charged is left out: it was not used on the day of the opening.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT project_id, day, sum(amount) AS credits
+        FROM (
+            SELECT project_id, start AS day, amount FROM booked_usage
+            WHERE project_id = ANY($1::bigint[]) AND length = 'day' AND start >= $2
+            UNION ALL
+            SELECT project_id, date_trunc('day', hour, 'UTC'), amount FROM entry
+            WHERE project_id = ANY($1::bigint[]) AND kind = 'opening' AND meter_id IS NOT NULL
+              AND hour >= $2
+            UNION ALL
+            SELECT project_id, date_trunc('day', hour, 'UTC'), charged - booked FROM charge
+            WHERE project_id = ANY($1::bigint[]) AND charged <> booked AND hour >= $2
+        ) used
+        GROUP BY 1, 2
+        """,
+        project_ids,
+        since,
+    )
+    sums: dict[int, dict[datetime, Credits]] = defaultdict(dict)
+    for project_id, day, amount in rows:
+        sums[project_id][day] = amount
+    return dict(sums)
+
+
+async def try_claim(conn: Connection) -> bool:
+    """Take the right to refresh figures, to the end of the transaction; False: another has it."""
+    claimed: bool = await conn.fetchval(
+        "SELECT pg_try_advisory_xact_lock('project_figure'::regclass::oid::bigint)"
+    )
+    return claimed
+
+
+async def refresh_figures(conn: Connection, *, after_id: int, limit: int) -> tuple[int | None, int]:
+    """Work out the figures of the next projects by number, and store those that differ.
+
+    Gives the last number (None: there is none left) and how many were stored. It is the balance
+    of `balances.py`, for very many accounts at once.
+    """
+    row = await conn.fetchrow(
+        """
+        WITH next AS MATERIALIZED (
+            SELECT id FROM project WHERE id > $1 ORDER BY id LIMIT $2
+        ), booked AS (
+            SELECT n.id, coalesce(e.balance, 0) AS balance, coalesce(c.granted_now, 0) AS granted,
+                   coalesce(c.credited, 0) AS credited
+            FROM next n
+            LEFT JOIN LATERAL (
+                SELECT balance FROM entry WHERE project_id = n.id ORDER BY sequence DESC LIMIT 1
+            ) e ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(amount) AS credited,
+                       sum(amount) FILTER (
+                           WHERE kind IN ('grant', 'opening', 'transfer') AND grant_id IS NOT NULL
+                           AND NOT EXISTS (SELECT FROM expiry x WHERE x.grant_id = entry.grant_id
+                                           AND x.expired IS NOT NULL)
+                       ) AS granted_now
+                FROM entry WHERE project_id = n.id AND meter_id IS NULL
+            ) c ON true
+        ), computed AS (
+            SELECT b.id, b.balance - coalesce(t.tally, 0) - coalesce(x.expiring, 0) AS balance,
+                   b.granted, b.credited - b.balance + coalesce(t.tally, 0) AS used
+            FROM booked b
+            LEFT JOIN LATERAL (
+                SELECT sum(charged - booked) AS tally FROM charge
+                WHERE project_id = b.id AND charged <> booked
+            ) t ON true
+            LEFT JOIN LATERAL (
+                SELECT sum(expired - booked) AS expiring FROM expiry
+                WHERE project_id = b.id AND expired <> booked
+            ) x ON true
+        ), stored AS (
+            INSERT INTO project_figure AS f (project_id, balance, granted_now, used)
+            SELECT c.id, c.balance, c.granted, c.used
+            FROM computed c LEFT JOIN project_figure k ON k.project_id = c.id
+            WHERE k.project_id IS NULL
+               OR (k.balance, k.granted_now, k.used) <> (c.balance, c.granted, c.used)
+            ORDER BY c.id
+            ON CONFLICT (project_id) DO UPDATE SET balance = excluded.balance,
+                granted_now = excluded.granted_now, used = excluded.used
+            RETURNING 1
+        )
+        SELECT (SELECT max(id) FROM next) AS last, (SELECT count(*) FROM stored) AS stored
+        """,
+        after_id,
+        limit,
+    )
+    assert row is not None  # noqa: S101 - there is no table it could be empty of
+    return row["last"], row["stored"]
