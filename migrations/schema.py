@@ -44,6 +44,7 @@ from migrations.columns import (
 )
 from migrations.schema_decisions import TRIGGERS as TRIGGERS_OF_DECISIONS
 from migrations.schema_people import TRIGGERS as TRIGGERS_OF_PEOPLE
+from migrations.schema_places import TRIGGERS as TRIGGERS_OF_PLACES
 
 __all__ = ["EXTERNAL_STORAGE", "HYPERTABLES", "TRIGGERS", "metadata"]
 
@@ -61,6 +62,7 @@ TRIGGERS = {
     ),
     **TRIGGERS_OF_DECISIONS,
     **TRIGGERS_OF_PEOPLE,
+    **TRIGGERS_OF_PLACES,
 }
 # Columns whose large values are kept uncompressed, since they are read once.
 EXTERNAL_STORAGE = {("batch", "columns")}
@@ -73,6 +75,10 @@ Table(
     needed("metric", Text()),
     needed("description", Text()),
     created_at(),
+    Column("host_label", Text),
+    Column("region_label", Text),
+    Column("provider_label", Text),
+    Column("state_label", Text),
 )
 Table(
     "meter_version",

@@ -135,6 +135,7 @@ Table(
     needed("quantity", Numeric(60, 0)),
     needed("credits", CREDITS),
     whole("day", "day"),
+    Index("daily_charge_day", "day"),
 )
 Table(
     "seal",

@@ -119,7 +119,5 @@ Table(
     Column("summed_count", BigInteger, nullable=False, server_default=text("0")),
     Column("summed_at", MOMENT),
     whole("day", "day"),
-    Index(
-        "host_usage_day_due", "day", postgresql_where=text("changed_count <> summed_count")
-    ),
+    Index("host_usage_day_due", "day", postgresql_where=text("changed_count <> summed_count")),
 )

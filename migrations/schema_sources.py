@@ -43,9 +43,7 @@ Table(
 Table(
     "key_use",
     metadata,
-    Column(
-        "key_id", BigInteger, ForeignKey("api_key.id"), primary_key=True, autoincrement=False
-    ),
+    Column("key_id", BigInteger, ForeignKey("api_key.id"), primary_key=True, autoincrement=False),
     needed("used_at", MOMENT),
 )
 Table(

@@ -87,6 +87,11 @@ class Apt:
         for archive in sorted(downloads.glob("*.deb")):
             quietly(["dpkg-deb", "--extract", archive, target])
 
+    def missing_for(self, packages: Sequence[str]) -> list[str]:
+        """Name these packages, and what they need that the system does not have."""
+        plan = self._ask("apt-get", "--simulate", "install", *packages)
+        return sorted({*packages, *re.findall(r"^Inst (\S+)", plan, re.MULTILINE)})
+
     def has(self, package: str, version_min: Sequence[int] = ()) -> bool:
         """Tell whether a package is known, and not older than this version."""
         version = self.candidate(package)

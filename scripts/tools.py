@@ -19,13 +19,15 @@ from scripts.progress import StepError, note, step
 class Tool:
     """A program in a package of Debian's, of at least a version if one is given.
 
-    What the running release does not have is taken from the next release that has it.
+    What the running release does not have is taken from the next release that has it. A tool
+    `with_needs` brings along those libraries and fonts that the system lacks.
     """
 
     package: str
     program: str
     version_min: tuple[int, ...] = ()
     folder: str = "bin"
+    with_needs: bool = False
 
     @property
     def name(self) -> str:
@@ -39,6 +41,13 @@ class Tool:
 
 
 TOOLS = {
+    # Without windows; the system's Chromium with them does as well.
+    "chromium": Tool(
+        "chromium-headless-shell",
+        "chromium-headless-shell",
+        folder="lib/chromium",
+        with_needs=True,
+    ),
     "prometheus": Tool("prometheus", "prometheus"),
     # The first that speaks remote write 2.0 as it was released.
     "prometheus-3": Tool("prometheus", "prometheus", (3,)),
@@ -50,6 +59,12 @@ TOOLS = {
     "vmagent-1.145": Tool("victoria-metrics", "vmagent", (1, 145)),
     "victoria-metrics": Tool("victoria-metrics", "victoria-metrics"),
 }
+# Other names by which the system may have a program.
+ALSO = {"chromium-headless-shell": ("chromium", "chromium-headless-shell", "chromium-browser")}
+# What a page is written with where the system has no font at all.
+FONT_PACKAGE = "fonts-dejavu-core"
+FONTS = "fonts.conf"
+SYSTEM_FONTS = Path("/usr/share/fonts")
 
 
 def find(name: str) -> Path | None:
@@ -58,10 +73,27 @@ def find(name: str) -> Path | None:
     The system's may be of any version, so it is not asked where a version is wanted.
     """
     tool = TOOLS[name]
-    installed = None if tool.version_min else shutil.which(tool.program)
+    installed = None if tool.version_min else _installed(tool)
     if installed:
         return Path(installed)
     return tool.place if tool.place.exists() else None
+
+
+def _installed(tool: Tool) -> str | None:
+    return next(filter(None, map(shutil.which, ALSO.get(tool.program, (tool.program,)))), None)
+
+
+def environment_of(name: str) -> dict[str, str]:
+    """Give the variables under which a tool finds what was unpacked beside it."""
+    tool = TOOLS[name]
+    if find(name) != tool.place or not tool.with_needs:
+        return {}
+    root = places.tools_dir() / tool.name
+    libraries = [path for path in (root / "usr/lib").glob("*-linux-gnu*") if path.is_dir()]
+    return {
+        "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
+        "FONTCONFIG_FILE": str(root / FONTS),
+    }
 
 
 def what_to_do(name: str) -> str:
@@ -106,8 +138,22 @@ def _unpack(apt: Apt, missing: dict[str, Tool]) -> None:
 def _unpack_one(apt: Apt, name: str, package: str) -> None:
     target = places.tools_dir() / name
     with step(f"Unpacking {target}"), places.made_whole(target) as folder:
+        tool = next(tool for tool in TOOLS.values() if tool.name == name)
+        if tool.with_needs:
+            apt.unpack(apt.missing_for([package, FONT_PACKAGE]), folder)
+            _write_fonts(folder, target)
+            return
         apt.unpack([package], folder)
         _leave_what_is_used(name, folder / "usr" / "bin")
+
+
+def _write_fonts(folder: Path, target: Path) -> None:
+    """Let a program find the fonts that were unpacked beside it, once all is in its place."""
+    dirs = "".join(f"<dir>{path}</dir>" for path in (target / "usr/share/fonts", SYSTEM_FONTS))
+    cache = f"<cachedir>{target / 'fontcache'}</cachedir>"
+    (folder / FONTS).write_text(
+        f'<?xml version="1.0"?>\n<fontconfig>{dirs}{cache}</fontconfig>\n', encoding="utf-8"
+    )
 
 
 def _leave_what_is_used(name: str, programs: Path) -> None:

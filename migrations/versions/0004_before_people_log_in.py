@@ -105,7 +105,7 @@ DECLARE
 BEGIN
     IF TG_OP = 'UPDATE' THEN
         SELECT jsonb_object_agg(
-                   n.key, CASE WHEN n.key = ANY (secrets) THEN '["", ""]'::jsonb
+                   n.key, CASE WHEN n.key = ANY (secrets || 'email'::text) THEN '["", ""]'::jsonb
                                ELSE jsonb_build_array(was -> n.key, n.value) END)
         INTO details FROM jsonb_each(is_now) n WHERE n.value IS DISTINCT FROM was -> n.key;
         IF details IS NULL THEN
@@ -128,14 +128,17 @@ CREATE FUNCTION forget_in_audit(address text) RETURNS bigint LANGUAGE plpgsql SE
     SET search_path = pg_catalog, public, pg_temp AS $$
 DECLARE
     forgotten bigint;
+    known     bigint := (SELECT id FROM login
+                         WHERE lower(email COLLATE "C") = lower(address COLLATE "C"));
 BEGIN
     UPDATE audit SET
-        actor = CASE WHEN lower(actor COLLATE "C") = lower(address COLLATE "C")
-                     THEN '(erased)' ELSE actor END,
+        actor = CASE WHEN lower(actor COLLATE "C") = lower(address COLLATE "C") THEN '(erased)'
+                     WHEN login_id = known THEN 'login ' || known
+                     ELSE actor END,
         details = CASE WHEN lower((details ->> 'email') COLLATE "C") = lower(address COLLATE "C")
                        THEN (details - 'name' - 'changed') || '{"email": "(erased)"}'
                        ELSE details END
-    WHERE lower(actor COLLATE "C") = lower(address COLLATE "C")
+    WHERE lower(actor COLLATE "C") = lower(address COLLATE "C") OR login_id = known
        OR lower((details ->> 'email') COLLATE "C") = lower(address COLLATE "C");
     GET DIAGNOSTICS forgotten = ROW_COUNT;
     RETURN forgotten;

@@ -78,6 +78,7 @@ CREATE TABLE host_usage (
     resource_count bigint NOT NULL,
     PRIMARY KEY (length, start, host_id, meter_id, flavor_id)
 );
+CREATE INDEX daily_charge_day ON daily_charge (day);
 CREATE INDEX host_usage_host ON host_usage (host_id, length, start);
 CREATE TABLE host_usage_day (
     day           timestamptz PRIMARY KEY CHECK (date_trunc('day', day, 'UTC') = day),

@@ -18,6 +18,7 @@ from aiohttp import web
 from os_credits.api import (
     admin,
     allowances,
+    audit,
     budgets,
     closing,
     compat,
@@ -30,6 +31,9 @@ from os_credits.api import (
     history,
     influx,
     keys,
+    logins,
+    managers,
+    open_usage,
     openapi,
     organisations,
     people,
@@ -38,7 +42,9 @@ from os_credits.api import (
     push,
     read,
     revisions,
+    session,
     settlements,
+    sources,
     thresholds,
     transfers,
     usage,
@@ -54,6 +60,7 @@ from os_credits.api.metrics import Metrics
 from os_credits.api.middleware import ERROR_PAGES, REPLY_HEADERS_OF, ErrorPages, map_errors
 from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
+from os_credits.domain.mail import Language
 from os_credits.errors import Unavailable
 from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
@@ -67,13 +74,17 @@ from os_credits.flows.meters import (
     with_denbi_prices,
 )
 from os_credits.flows.registry import Registry
+from os_credits.flows.rounds import Rounds
+from os_credits.flows.sessions import SessionBook
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
-from os_credits.jobs import jobs_of, watch_of
+from os_credits.jobs import jobs_of, promises_of, reporting, watch_of
 from os_credits.rating.acceptance import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
 from os_credits.web import pages
+from os_credits.web.admin.office import OFFICE, Office
+from os_credits.web.admin.tools import TOOLS, Tools
 from os_credits.web.shell import speak
 
 # Bodies of JSON requests; pushes have their own bounds.
@@ -140,6 +151,7 @@ def _api_routes() -> list[Routes]:
         revisions.routes,
         exclusions.routes,
         settlements.routes,
+        open_usage.routes,
         organisations.routes,
         thresholds.routes,
         places.routes,
@@ -147,7 +159,12 @@ def _api_routes() -> list[Routes]:
         admin.routes,
         people.routes,
         closing.routes,
+        session.routes,
+        logins.routes,
+        managers.routes,
+        audit.routes,
         keys.routes,
+        sources.routes,
         compat.routes,
         debug.routes,
         openapi.routes,
@@ -193,8 +210,14 @@ async def _opened(
             may_read,
             settings.precision,
             settings.notice_percents,
+            context.sessions,
+            context.sends_links,
             Language(settings.mail_language),
         ),
+    )
+    app[TOOLS] = Tools(context.watch, context.acceptance_window_ms, context.stats)
+    app[OFFICE] = Office(
+        context.keys, context.rounds, context.watch, context.public_url, context.sends_links
     )
     starting: asyncio.Task[None] | None = None
     try:
@@ -251,6 +274,8 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         ahead_ms=settings.acceptance_ahead_seconds * 1000,
     )
     clock = Clock(jobs_of(settings, pool, stats, registry, window))
+    ring, rounds = KeyRing(), Rounds(pool, promises_of(settings))
+    clock.jobs += reporting(pool, stats, ring, clock, rounds)
     connections = Connections(settings.connections_max, settings.head_timeout_seconds)
 
     async def begin() -> None:
@@ -267,7 +292,9 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         stats=stats,
         clock=clock,
         start=Start(pool, allow_unsafe=settings.allow_unsafe_database, begin=begin),
-        keys=KeyRing(),
+        keys=ring,
+        rounds=rounds,
+        sessions=SessionBook(timedelta(hours=settings.session_hours)),
         bodies=Bodies(
             body_bytes_max=settings.body_bytes_max,
             decoded_bytes_max=settings.decoded_bytes_max,
@@ -287,6 +314,7 @@ def _context(settings: Settings, pool: Pool, meter_file: MeterFile) -> Context:
         started_at=datetime.now(UTC),
         precision=settings.precision,
         public_url=settings.public_url,
+        sends_links=settings.sends_links,
         watch=watch_of(settings),
         grace_period=timedelta(seconds=settings.grace_period_seconds),
         acceptance_window=timedelta(days=settings.acceptance_window_days),

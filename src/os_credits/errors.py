@@ -9,6 +9,7 @@
     |-- Forbidden               403  a known key without the scope that this needs
     |-- NotFound                404  no such thing, or none that this key may see
     |-- Conflict                409  the request contradicts what is stored
+    |-- RateLimited             429  too many attempts; says when to come again
     |-- Unavailable             503  trouble that passes; the same request may come again
     |-- MailNotSent                  a mail was not taken
     |   |-- MailDelayed              the mail server is away or busy; another attempt follows
@@ -65,6 +66,14 @@ class Conflict(OsCreditsError):
     def __init__(self, message: str, *, candidates: list[dict[str, str]] | None = None) -> None:
         super().__init__(message)
         self.candidates = candidates or []
+
+
+class RateLimited(OsCreditsError):
+    """Too many attempts of one client, or at one address; another is judged in `seconds`."""
+
+    def __init__(self, message: str, *, seconds: int) -> None:
+        super().__init__(message)
+        self.seconds = seconds
 
 
 class Unavailable(OsCreditsError):

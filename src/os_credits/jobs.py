@@ -8,16 +8,19 @@ from datetime import timedelta
 
 from os_credits.collect.portal import Portal
 from os_credits.domain.mail import Addressing, Channel, Language
-from os_credits.flows import book, deliver, forecast, notice
+from os_credits.flows import book, deliver, forecast, invitations, notice
 from os_credits.flows import closing as ends
-from os_credits.flows.clock import Job
+from os_credits.flows.clock import Clock, Job
+from os_credits.flows.keys import KeyRing
 from os_credits.flows.lots import pass_time
 from os_credits.flows.notice import Watch
 from os_credits.flows.portal import PortalFollower
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
 from os_credits.flows.retain import Kept, retain
+from os_credits.flows.rounds import Promises, Rounds
 from os_credits.flows.seal import Sealer
+from os_credits.flows.sources import Reporter
 from os_credits.flows.stats import Stats
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.notify.message import Letterhead
@@ -33,6 +36,8 @@ REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
 PORTAL_SECONDS = 10.0
 GIVE_UP_SECONDS = 600.0
+REPORT_SECONDS = 10.0
+ROUNDS_SECONDS = 600.0
 
 
 def jobs_of(
@@ -73,6 +78,11 @@ def jobs_of(
         Job("forecast", settings.forecast_interval_seconds, lambda: forecast.run(pool)),
         Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
         Job(
+            "prune_logins",
+            RETAIN_SECONDS,
+            lambda: invitations.prune(pool, idle=timedelta(hours=settings.session_hours)),
+        ),
+        Job(
             "notice",
             settings.notice_interval_seconds,
             lambda: notice.check(pool, watch),
@@ -82,6 +92,27 @@ def jobs_of(
     if settings.portal_url:
         jobs.append(_portal_job(settings, pool, watch))
     return jobs
+
+
+def reporting(
+    pool: Pool, stats: Stats, ring: KeyRing, clock: Clock, rounds: Rounds
+) -> list[Job]:
+    """List what every copy does for those who look after the service."""
+    reporter = Reporter(pool, stats.sources, ring, clock.tasks)
+    return [
+        Job("report", REPORT_SECONDS, reporter.run),
+        Job("rounds", ROUNDS_SECONDS, rounds.look_closely),
+    ]
+
+
+def promises_of(settings: Settings) -> Promises:
+    """Say by what the database, and what surrounds the service, are judged."""
+    return Promises(
+        allow_unsafe=settings.allow_unsafe_database,
+        ahead_seconds_max=settings.acceptance_ahead_seconds,
+        sends_mail=bool(settings.mail_host),
+        asks_portal=bool(settings.portal_url),
+    )
 
 
 def _portal_job(settings: Settings, pool: Pool, watch: Watch) -> Job:
@@ -129,20 +160,23 @@ def letterhead_of(settings: Settings) -> Letterhead:
     )
 
 
+def _mailer_of(settings: Settings) -> SmtpMailer:
+    return SmtpMailer(
+        host=settings.mail_host,
+        port=settings.mail_port,
+        tls=settings.mail_tls,
+        user=settings.mail_user,
+        password=settings.mail_password.get_secret_value(),
+        timeout_seconds=settings.mail_timeout_seconds,
+    )
+
+
 def outlets_of(settings: Settings) -> list[Outlet]:
     """List the channels that are set up."""
     outlets: list[Outlet] = []
     seconds = settings.mail_timeout_seconds
     if settings.mail_host:
-        mailer = SmtpMailer(
-            host=settings.mail_host,
-            port=settings.mail_port,
-            tls=settings.mail_tls,
-            user=settings.mail_user,
-            password=settings.mail_password.get_secret_value(),
-            timeout_seconds=seconds,
-        )
-        outlets.append(MailOutlet(mailer, letterhead_of(settings)))
+        outlets.append(MailOutlet(_mailer_of(settings), letterhead_of(settings)))
     if settings.webhook_url:
         secret = settings.webhook_secret.get_secret_value()
         outlets.append(Webhook(settings.webhook_url, secret, time.time, seconds))
@@ -166,4 +200,15 @@ def _deliveries(settings: Settings, pool: Pool) -> list[Job]:
     for outlet in outlets_of(settings):
         name = "deliver" if outlet.channel is Channel.MAIL else f"deliver_{outlet.channel}"
         jobs.append(Job(name, settings.deliver_interval_seconds, sender(outlet)))
+    if settings.sends_links:
+        mailer, letterhead = _mailer_of(settings), letterhead_of(settings)
+        jobs.append(
+            Job(
+                "invite",
+                settings.deliver_interval_seconds,
+                lambda: invitations.deliver_invitations(
+                    pool, mailer, letterhead, attempts_max=settings.mail_attempts_max
+                ),
+            )
+        )
     return jobs

@@ -65,6 +65,7 @@ _PUBLIC_ADDRESS = re.compile(
 OTHER_VARIABLES = (
     "os_credits_url",
     "os_credits_key",
+    "os_credits_demo_password",
     "os_credits_test_database_url",
     "os_credits_test_service_database_url",
 )
@@ -183,6 +184,7 @@ class Settings(BaseSettings):
 
     # Who may do what without a key, and from where (comma-separated networks).
     admin_key: Annotated[SecretStr, AfterValidator(_sendable)] = SecretStr("")
+    session_hours: Annotated[float, Field(ge=0.1, le=168, allow_inf_nan=False)] = 12
     open_read_networks: Networks = []
     open_ingest_networks: Networks = []
     open_compat_networks: Networks = [IPv4Network("127.0.0.0/8"), IPv6Network("::1/128")]
@@ -263,6 +265,11 @@ class Settings(BaseSettings):
         self._check_retention()
         self._check_lines()
         return self
+
+    @property
+    def sends_links(self) -> bool:
+        """Tell whether links to choose a password can be mailed: where to, and by what."""
+        return bool(self.mail_host and self.public_url)
 
     @property
     def lines(self) -> Lines:

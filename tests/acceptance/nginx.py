@@ -117,7 +117,5 @@ async def behind_nginx(database_url: str, folder: Path, **changes: Any) -> Async
         tls = await asyncio.to_thread(ssl.create_default_context, cafile=str(certificate))
         plain_url = f"http://{LOOPBACK}:{plain_port}"
         proxied = Proxied(service, url, plain_url, tls)
-        async with running_program(
-            f"{url}/ping", command, folder, connector=proxied.connector()
-        ):
+        async with running_program(f"{url}/ping", command, folder, connector=proxied.connector()):
             yield proxied

@@ -343,12 +343,14 @@ async def test_an_address_stands_in_no_ledger_and_no_log(database_url: str) -> N
         kept = await client.get("/api/v1/projects/alpha/notices", key="admin")
         text = log.getvalue()
 
-    assert set(held) == {"mail", "project_owner"}
+    assert set(held) == {"audit", "mail", "project_owner"}
     assert f"<{ADDRESS}>" in exported["mails"][0]["last_error"]
     assert erased.json == {
         "project_count": 1,
         "mail_count": len(exported["mails"]),
         "pending_count": 0,
+        "login_count": 0,
+        "organisation_count": 0,
     }
     assert len(kept["notices"]) == len(exported["mails"])
     assert holding(database_url, NEEDLE) == {}
@@ -376,4 +378,4 @@ def test_the_ledger_has_no_column_for_people(program: Program) -> None:
             " WHERE table_schema = 'public' AND column_name IN ('email', 'recipient')"
         ).fetchall()
 
-    assert {row[0] for row in columns} == {"project_owner", "mail"}
+    assert {row[0] for row in columns} == {"project_owner", "mail", "login", "manager"}

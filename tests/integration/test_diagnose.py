@@ -13,8 +13,9 @@ from typer.testing import CliRunner
 
 from os_credits.api.logs import HANDLER_NAME
 from os_credits.cli import main
+from os_credits.domain.finding import Finding, State
 from os_credits.domain.meter import MeterDefinition, MeterKind, MeterValue
-from os_credits.flows.diagnose import Finding, State, diagnose
+from os_credits.flows.diagnose import diagnose
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.store.pool import connection
 from tests.core import Core, opened_core

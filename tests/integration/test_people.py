@@ -21,6 +21,7 @@ from os_credits.flows.people_file import read_csv
 from os_credits.flows.people_import import Imported, ImportOptions, import_people
 from os_credits.flows.projects import create_project
 from os_credits.store import people
+from os_credits.store.audit import forget_in_audit
 from os_credits.store.mails import insert_mails
 from os_credits.store.notices import NewNotice, insert_notices
 from os_credits.store.people import list_mails, list_people, list_stored, put_people
@@ -271,7 +272,7 @@ async def test_what_is_stored_of_an_address_is_exported_and_erased(
     ]
     assert {(NoticeKind.PERCENT,)} == {one.kinds for one in mails}
     assert [False, False, True] == [one.is_digest for one in mails]
-    assert {"mail", "project_owner"} == set(holding(database_url, ADA))
+    assert {"audit", "mail", "project_owner"} == set(holding(database_url, ADA))
 
     erased = await erase(pool, "ada@LAB.example")
     again = await erase(pool, ADA)
@@ -279,7 +280,7 @@ async def test_what_is_stored_of_an_address_is_exported_and_erased(
     assert (erased.project_count, erased.mail_count, erased.pending_count) == (3, 3, 2)
     assert again == flow.Erased(0, 0, 0)
     assert {} == holding(database_url, ADA)
-    assert {"mail", "project_owner"} == set(holding(database_url, "bob@lab.example"))
+    assert {"audit", "mail", "project_owner"} == set(holding(database_url, "bob@lab.example"))
     async with connection(pool) as conn:
         rows = await conn.fetch("SELECT * FROM mail WHERE recipient LIKE 'erased%' ORDER BY id")
     assert [(f"erased-{row['id']}", "") for row in rows] == [
@@ -333,10 +334,11 @@ async def test_a_notice_waits_for_an_erasure_under_way(pool: Pool, database_url:
         assert not telling.done()
         await people.delete_people(conn, [(number, ADA)])
         await people.erase_mails(conn, ADA)
+        await forget_in_audit(conn, ADA)
     await telling
 
     assert {} == holding(database_url, ADA)
-    assert {"mail", "project_owner"} == set(holding(database_url, "bob@lab.example"))
+    assert {"audit", "mail", "project_owner"} == set(holding(database_url, "bob@lab.example"))
 
 
 async def _write_notice(conn: Connection, project_id: int) -> None:

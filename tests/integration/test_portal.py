@@ -13,12 +13,13 @@ import pytest
 
 from os_credits.collect.portal import Portal
 from os_credits.domain.amount import credits_of
+from os_credits.domain.finding import State
 from os_credits.domain.lot import LotKind
 from os_credits.domain.period import floor_hour
 from os_credits.domain.project import ProjectKey
 from os_credits.errors import Unavailable
 from os_credits.flows.accounts import instruct
-from os_credits.flows.diagnose import State, judge_portal
+from os_credits.flows.diagnose import judge_portal
 from os_credits.flows.lots import start_lot
 from os_credits.flows.meters import MeterFile
 from os_credits.flows.portal import PortalFollower

@@ -13,7 +13,12 @@ from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
 from os_credits.api.context import ACCESS
+from os_credits.api.forwarded import ARRIVAL
 from os_credits.api.middleware import REASON, REQUEST_ID
+from os_credits.domain.invitation import link_path
+
+# What follows is the secret of a link.
+_SECRET_PATH = link_path("")
 
 log = structlog.stdlib.get_logger("os_credits.access")
 
@@ -26,17 +31,23 @@ class AccessLog(AbstractAccessLogger):
         level = logging.DEBUG
         if response.status >= 400:
             level = logging.WARNING if response.status >= 500 else logging.INFO
-        access = request.get(ACCESS)
+        access, arrival = request.get(ACCESS), request.get(ARRIVAL)
         log.log(
             level,
             "answered",
             action="request",
             method=request.method,
-            path=request.rel_url.raw_path[:200],
+            path=_path(request),
             status=response.status,
             seconds=round(time, 6),
-            peer=request.remote,
+            peer=arrival.address if arrival else request.remote,
             key=access.name if access else None,
             reason=request.get(REASON),
             request_id=request.get(REQUEST_ID),
         )
+
+
+def _path(request: web.BaseRequest) -> str:
+    """Give the path without the token of a link that chooses a password."""
+    path = request.rel_url.raw_path
+    return f"{_SECRET_PATH}..." if path.startswith(_SECRET_PATH) else path[:200]

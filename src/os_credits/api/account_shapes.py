@@ -68,6 +68,29 @@ class GrantPage(Shape):
     next: int | None
 
 
+class LatestGrantShape(Shape):
+    """Credits that were given to a project on terms; what of them is left, its own list says."""
+
+    id: int
+    project: ProjectShape
+    kind: LotKind
+    amount: CreditsText
+    state: GrantState
+    valid_from: datetime
+    expires_at: datetime | None
+    priority: int
+    reason: str
+    author: str
+    created_at: datetime
+
+
+class LatestGrantPage(Shape):
+    """Grants of all projects, newest first; `next` is the value of `before` for the next page."""
+
+    grants: list[LatestGrantShape]
+    next: int | None
+
+
 class TransferShape(Shape):
     """Credits moved between two projects, with the entry in the ledger of either.
 

@@ -24,7 +24,6 @@ from os_credits.domain.login import csrf_of
 from os_credits.domain.project import Project
 from os_credits.domain.visit import SESSION_COOKIE, Visit
 from os_credits.errors import Forbidden, Misconfigured, Unauthenticated, Unavailable
-from os_credits.flows.sessions import find_session
 from os_credits.store.actor import ACTOR, Actor
 
 _SCOPE = {
@@ -148,7 +147,7 @@ async def _access_of_key(context: Context, gate: Gate, key: str, arrival: Arriva
 async def _person(request: web.Request, context: Context, visit: Visit) -> Visit | None:
     """Find the session that the request's cookie names, if it still lasts."""
     token = request.cookies.get(SESSION_COOKIE, "")
-    session = await find_session(context.pool, token) if token else None
+    session = await context.sessions.find(context.pool, token) if token else None
     if session is None:
         return None
     return replace(

@@ -20,6 +20,8 @@ from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing
 from os_credits.flows.notice import Watch
 from os_credits.flows.registry import Registry
+from os_credits.flows.rounds import Rounds
+from os_credits.flows.sessions import SessionBook
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
 from os_credits.store.pool import Pool
@@ -44,7 +46,8 @@ class OpenNetworks:
 class Context:
     """The parts of the running service and the few settings that answers depend on.
 
-    `precision` is the number of digits that the compatibility shapes and pages show.
+    `precision` is the number of digits that the compatibility shapes and pages show;
+    `sends_links` tells that links to choose a password can be mailed.
     """
 
     pool: Pool
@@ -54,6 +57,8 @@ class Context:
     clock: Clock
     start: Start
     keys: KeyRing
+    rounds: Rounds
+    sessions: SessionBook
     bodies: Bodies
     connections: Connections
     metrics: Metrics
@@ -62,6 +67,7 @@ class Context:
     started_at: datetime
     precision: int
     public_url: str
+    sends_links: bool
     watch: Watch
     grace_period: timedelta
     acceptance_window: timedelta

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from os_credits.api.shapes import CreditsText, NumberText, Shape
 from os_credits.domain.settlement import Verdict
@@ -45,12 +45,28 @@ class ExcludedShape(Shape):
     exclusion_id: int | None
     sample_count: int = Field(description="Samples that were there already")
     change: ChangeShape
+    effect: str = Field(description="For `effect` of a call that is to have just this one")
+    is_new: bool = Field(description="False where the same call, with its `effect`, had done it")
 
 
 class LiftedShape(Shape):
     """An exclusion that was lifted."""
 
     sample_count: int = Field(description="Samples that are rated again within seconds")
+
+
+class Effectful(BaseModel):
+    """What a decision may ask for besides its content."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    effect: str | None = Field(
+        None,
+        max_length=100,
+        description="As a preview gave it: decide only if it still has just this effect on closed "
+        "hours, and nobody has decided anything else since; else 409. The same call again "
+        "decides once",
+    )
 
 
 class UnsettledShape(Shape):
@@ -101,6 +117,8 @@ class SettledShape(Shape):
 
     settlement_id: int | None
     change: ChangeShape
+    effect: str = Field(description="For `effect` of a call that is to have just this one")
+    is_new: bool = Field(description="False where the same call, with its `effect`, had done it")
 
 
 class RevisionShape(Shape):

@@ -9,6 +9,7 @@ from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
 from os_credits.api.decision_shapes import (
     ChangeShape,
+    Effectful,
     ExcludedShape,
     ExclusionList,
     ExclusionShape,
@@ -24,7 +25,7 @@ from os_credits.api.names import (
 )
 from os_credits.api.reading import Moment, Name, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
-from os_credits.api.shapes import ErrorShape
+from os_credits.api.shapes import ConflictShape, ErrorShape
 from os_credits.domain.amount import from_micro
 from os_credits.domain.exclusion import Exclusion
 from os_credits.flows.exclusions import Excluded, ExclusionRequest, exclude, lift
@@ -35,10 +36,8 @@ from os_credits.store.pool import connection, snapshot
 routes = Routes("Exclusions")
 
 
-class NewExclusion(BaseModel):
+class NewExclusion(Effectful):
     """Which samples are to be taken out, and why; without bounds, all of the project."""
-
-    model_config = ConfigDict(extra="forbid")
 
     meter: Name | None = None
     series_id: int | None = Field(None, gt=0, lt=2**63, description="As listings of usage say it")
@@ -71,6 +70,8 @@ def excluded_shape(done: Excluded) -> ExcludedShape:
         exclusion_id=done.exclusion_id,
         sample_count=done.sample_count,
         change=change_shape(done.change),
+        effect=done.effect,
+        is_new=done.is_new,
     )
 
 
@@ -111,8 +112,9 @@ def exclusion_shape(one: Exclusion, names: Names) -> ExclusionShape:
     gate=Gate.ADMIN,
     summary="Take samples out of the set",
     answers={
-        200: Answer("What it would change (`preview`)", ExcludedShape),
+        200: Answer("What it would change (`preview`), or it held before", ExcludedShape),
         201: Answer("It holds; this is what it changed", ExcludedShape),
+        409: Answer("An ambiguous name, or another effect than `effect` says", ConflictShape),
     }
     | FOUND_NO_PROJECT,
 )
@@ -137,8 +139,10 @@ async def add_exclusion(
         ),
         window_ms=context.acceptance_window_ms,
         preview=body.preview,
+        effect=body.effect,
     )
-    return json_response(excluded_shape(done), status=200 if body.preview else 201)
+    is_done = done.is_new and not body.preview
+    return json_response(excluded_shape(done), status=201 if is_done else 200)
 
 
 @routes.add(

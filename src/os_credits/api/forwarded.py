@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urlsplit
 
@@ -49,13 +49,6 @@ class Arrival:
             return False
         address = ip_address(self.address)
         return any(address in network for network in networks)
-
-    @property
-    def limit_key(self) -> str:
-        """Name whom a rate limit is for: whoever has one IPv6 address has its whole /64."""
-        if ":" in self.address:
-            return str(ip_network((IPv6Address(self.address).packed[:8] + bytes(8), 64)))
-        return self.address or "unknown"
 
 
 @dataclass(frozen=True, slots=True)

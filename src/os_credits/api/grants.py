@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from aiohttp import web
-from pydantic import Field
+from pydantic import BaseModel, Field
 
-from os_credits.api.account_shapes import GrantPage, GrantShape
+from os_credits.api.account_shapes import (
+    GrantPage,
+    GrantShape,
+    LatestGrantPage,
+    LatestGrantShape,
+)
 from os_credits.api.context import context_of
 from os_credits.api.instructions import (
     Explained,
@@ -20,14 +26,15 @@ from os_credits.api.instructions import (
 )
 from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, id_of, project_of
 from os_credits.api.read import ProjectPageQuery
-from os_credits.api.reading import Line, Moment
+from os_credits.api.reading import Line, Moment, Text
 from os_credits.api.routes import Answer, Gate, Routes
-from os_credits.domain.amount import Credits, from_micro, to_micro
+from os_credits.api.shapes import ProjectShape
+from os_credits.domain.amount import Credits, from_micro
 from os_credits.domain.grant import Grant, GrantRequest, GrantState, Terms
 from os_credits.domain.instruction import TopUp, Void
-from os_credits.domain.lot import Burned, Lot, LotState
-from os_credits.flows.burn import read_burned
-from os_credits.store import batches, grants
+from os_credits.domain.lot import LotKind, LotState
+from os_credits.flows.grants import read_fates, read_latest
+from os_credits.store import grants
 from os_credits.store.pool import Connection, connection, snapshot
 
 routes = Routes("Accounts")
@@ -95,22 +102,65 @@ async def list_grants(request: web.Request, query: ProjectPageQuery) -> GrantPag
     return GrantPage(grants=shapes, next=shapes[-1].id if len(found) > query.limit else None)
 
 
+class LatestQuery(BaseModel):
+    """Which grants of all projects to list."""
+
+    before: Annotated[int, Field(gt=0, lt=2**63)] = 2**63 - 1
+    limit: Annotated[int, Field(gt=0, le=1000)] = 100
+    kind: LotKind | None = None
+    state: GrantState | None = None
+    author: Text = Field("", description="A part of the name of who gave them")
+
+
+@routes.add(
+    "GET",
+    "/api/v1/grants",
+    gate=Gate.ADMIN,
+    summary="Credits given to all projects, the latest first",
+    answers={200: Answer("Grants, newest first", LatestGrantPage)},
+)
+async def list_latest(request: web.Request, query: LatestQuery) -> LatestGrantPage:
+    """Give a page of grants, with openings, upward adjustments and transfers."""
+    async with snapshot(context_of(request).pool) as conn:
+        page = await read_latest(
+            conn,
+            before_id=query.before,
+            limit=query.limit,
+            kind=query.kind,
+            state=query.state,
+            author=query.author,
+        )
+    return LatestGrantPage(
+        grants=[
+            LatestGrantShape(
+                id=one.id,
+                project=ProjectShape.model_validate(page.projects[one.project_id]),
+                kind=one.kind,
+                amount=one.amount,
+                state=one.state_at(page.now),
+                valid_from=one.valid_from,
+                expires_at=one.expires_at,
+                priority=one.priority,
+                reason=one.reason,
+                author=one.author,
+                created_at=one.created_at,
+            )
+            for one in page.grants
+        ],
+        next=page.following,
+    )
+
+
 async def grant_shapes(
     conn: Connection, project_id: int, found: Sequence[Grant]
 ) -> list[GrantShape]:
     """Shape grants of a project with what became of each by now."""
-    now = await batches.read_now(conn)
-    burned = (await read_burned(conn, [project_id], now)).get(project_id, Burned((), 0))
-    states = {state.lot.id: state for state in burned.states}
-    return [_shape(one, states.get(one.id), one.state_at(now)) for one in found]
+    now, fates = await read_fates(conn, project_id, found)
+    return [_shape(one, fates[one.id], one.state_at(now)) for one in found]
 
 
-def _shape(grant: Grant, fate: LotState | None, state: GrantState) -> GrantShape:
-    """Shape a grant; one without a fate waits for its hour, or was taken back."""
-    if fate is None:
-        micro = to_micro(grant.amount)
-        lot = Lot(grant.id, micro, grant.valid_from)
-        fate = LotState(lot, 0, 0, 0 if state is GrantState.VOID else micro)
+def _shape(grant: Grant, fate: LotState, state: GrantState) -> GrantShape:
+    """Shape a grant."""
     return GrantShape(
         id=grant.id,
         kind=grant.kind,

@@ -1,6 +1,7 @@
 """One place where an error becomes a status and a body.
 
     400 413 415 401 403 404 405 409   the caller's; JSON says what and where
+    429 + Retry-After                 too many attempts to log in; on no push door
     500                               ours; nothing inside is shown
     503 + Retry-After                 passes; on the push doors every trouble of ours is one of
                                       these, since senders drop what gets any other answer
@@ -26,6 +27,7 @@ from aiohttp import web
 from os_credits import errors
 from os_credits.api.auth import visitor_at
 from os_credits.api.context import ACCESS, VISIT, context_of
+from os_credits.api.forwarded import arrival_of
 from os_credits.api.routes import Gate, HttpHandler, plain_json, route_of
 from os_credits.api.transient import TEMPORARILY, retry_after_seconds
 
@@ -71,6 +73,7 @@ _ANSWERS: tuple[tuple[type[errors.OsCreditsError], int, str], ...] = (
     (errors.Forbidden, 403, "forbidden"),
     (errors.NotFound, 404, "not found"),
     (errors.Conflict, 409, "conflict"),
+    (errors.RateLimited, 429, "too many requests"),
     (errors.Unavailable, 503, "unavailable"),
 )
 _HTTP_CODES = {404: "not found", 405: "method not allowed", 413: "request too large"}
@@ -132,6 +135,7 @@ def _is_push(request: web.Request) -> bool:
 async def map_errors(request: web.Request, handler: HttpHandler) -> web.StreamResponse:
     """Give every request a number, and every error its answer."""
     request[REQUEST_ID] = secrets.token_hex(8)
+    arrival_of(request, context_of(request).arrivals)
     extra = request.app[REPLY_HEADERS_OF].get(request.path)
     request[REPLY_HEADERS] = extra(request) if extra else {}
     started = time.perf_counter()
@@ -179,7 +183,10 @@ def _our_error(request: web.Request, error: errors.OsCreditsError) -> web.Respon
     for kind, status, code in _ANSWERS:
         if isinstance(error, kind):
             more = {"candidates": error.candidates} if isinstance(error, errors.Conflict) else {}
-            return answer(request, status, code, str(error), **more)
+            response = answer(request, status, code, str(error), **more)
+            if isinstance(error, errors.RateLimited):
+                response.headers["Retry-After"] = str(error.seconds)
+            return response
     log.error("unmapped", action="request", error=str(error), request_id=request[REQUEST_ID])
     return answer(request, 503, "unavailable", str(error))
 

@@ -28,6 +28,8 @@ _PATH_PARAMETERS = {
     "project": "The project's name, the cloud's id of it, or # and our number of it",
     "project_name": "The project's name",
     "key_id": "The key's number",
+    "login_id": "The login's number",
+    "session_id": "The session's number",
     "email": "A mail address, in any case",
     "organisation": "The organisation's name, or # and our number of it",
     "budget": "The budget's number (`id`)",

@@ -33,6 +33,20 @@ class OrganisationPage(Shape):
     next: int | None
 
 
+class PlacedProjectShape(Shape):
+    """A project that hangs on an organisation itself, and since when."""
+
+    project: ProjectShape
+    valid_from: datetime
+
+
+class PlacedProjectPage(Shape):
+    """Projects, by number; `next` is the value of `after` for the following page."""
+
+    projects: list[PlacedProjectShape]
+    next: int | None
+
+
 class MembershipShape(Shape):
     """Where a project belongs from `valid_from` on, up to the next start; null: nowhere."""
 

@@ -8,13 +8,18 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field
 
+from os_credits.api.audit import read_audit
 from os_credits.api.context import context_of
-from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
+from os_credits.api.login_shapes import login_shape, session_shape
+from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, managed_project
 from os_credits.api.people_shapes import (
     ChangedPeople,
     ErasedShape,
     ImportAnswer,
     ImportProblems,
+    InvitationShape,
+    LoginExport,
+    ManagedShape,
     PartShape,
     PersonExport,
     ProblemShape,
@@ -29,6 +34,8 @@ from os_credits.api.shapes import (
     OwnerShape,
     ProjectShape,
 )
+from os_credits.domain.audit import AuditFilter
+from os_credits.domain.login import SESSION_LASTS, Login
 from os_credits.domain.mail import mail_address
 from os_credits.domain.notice import NoticeKind
 from os_credits.domain.person import PEOPLE_MAX, Person, PersonChange, Role
@@ -36,12 +43,17 @@ from os_credits.errors import NotFound
 from os_credits.flows import people as flow
 from os_credits.flows.people_file import ROWS_MAX, Problem, Row
 from os_credits.flows.people_import import Imported, ImportOptions, import_people
-from os_credits.store import people, projects
+from os_credits.store import invitations, logins, managers, people, projects, sessions
 from os_credits.store.pool import Connection, connection, snapshot
 
 MAILS_MAX = 1000
+# As much as an export tells of what a person did.
+AUDIT_LINES_MAX = 10_000
 PROBLEMS_NAMED_MAX = 5
 
+MANAGED_ONLY = {
+    403: Answer("Only its owners, their managers and administrators may", ErrorShape)
+} | FOUND_NO_PROJECT
 FOUND_NO_PERSON = {
     404: Answer("There is no such project, or this person is none of it", ErrorShape)
 }
@@ -156,23 +168,23 @@ class MailsQuery(BaseModel):
 @routes.add(
     "GET",
     "/api/v1/projects/{project}/owners",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Who hears of a project",
-    answers={200: Answer("Owners and members, by address", OwnerList)} | FOUND_NO_PROJECT,
+    answers={200: Answer("Owners and members, by address", OwnerList)} | MANAGED_ONLY,
 )
 async def list_owners(request: web.Request, query: ProjectQuery) -> OwnerList:
-    """Addresses are shown to administrators only."""
+    """Show addresses to those who manage the project, and to administrators."""
     async with connection(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
+        project = await managed_project(request, conn, query)
         return owner_list(await people.list_people(conn, project.id))
 
 
 @routes.add(
     "PUT",
     "/api/v1/projects/{project}/owners",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Replace everyone who hears of a project",
-    answers={200: Answer("The people from now on", OwnerList)} | FOUND_NO_PROJECT,
+    answers={200: Answer("The people from now on", OwnerList)} | MANAGED_ONLY,
 )
 async def put_owners(request: web.Request, query: ProjectQuery, body: Owners) -> OwnerList:
     """Mails that are on their way still go to those who were owners then.
@@ -187,14 +199,14 @@ async def put_owners(request: web.Request, query: ProjectQuery, body: Owners) ->
 @routes.add(
     "POST",
     "/api/v1/projects/{project}/owners",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let one more person hear of a project",
     answers={
         200: Answer("This very person was there before", OwnerShape),
         201: Answer("The person", OwnerShape),
         409: Answer("The address is there with something else, or too many are", ConflictShape),
     }
-    | FOUND_NO_PROJECT,
+    | MANAGED_ONLY,
 )
 async def add_owner(request: web.Request, query: ProjectQuery, body: Owner) -> web.Response:
     """Members hear of what `wants` names, owners of everything unless they name something."""
@@ -207,9 +219,9 @@ async def add_owner(request: web.Request, query: ProjectQuery, body: Owner) -> w
 @routes.add(
     "DELETE",
     "/api/v1/projects/{project}/owners",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let nobody hear of a project any more",
-    answers={200: Answer("The empty list", OwnerList)} | FOUND_NO_PROJECT,
+    answers={200: Answer("The empty list", OwnerList)} | MANAGED_ONLY,
 )
 async def delete_owners(request: web.Request, query: ProjectQuery) -> OwnerList:
     """To remove one of several people, delete that one."""
@@ -220,14 +232,14 @@ async def delete_owners(request: web.Request, query: ProjectQuery) -> OwnerList:
 @routes.add(
     "GET",
     "/api/v1/projects/{project}/owners/{email}",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="What one person hears of a project",
-    answers={200: Answer("The person", OwnerShape)} | FOUND_NO_PERSON,
+    answers={200: Answer("The person", OwnerShape)} | MANAGED_ONLY | FOUND_NO_PERSON,
 )
 async def get_owner(request: web.Request, query: ProjectQuery) -> OwnerShape:
     """Find the address in whatever case it is spelled."""
     async with connection(context_of(request).pool) as conn:
-        project = await project_of(request, conn, query)
+        project = await managed_project(request, conn, query)
         known = await people.list_people(conn, project.id)
     return owner_shape(flow.found(known, _email_of(request)))
 
@@ -235,14 +247,14 @@ async def get_owner(request: web.Request, query: ProjectQuery) -> OwnerShape:
 @routes.add(
     "PUT",
     "/api/v1/projects/{project}/owners/{email}",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let a person hear of a project just so",
     answers={
         200: Answer("The person, who was there before", OwnerShape),
         201: Answer("The person, who is new", OwnerShape),
         409: Answer("An ambiguous name, or too many people", ConflictShape),
     }
-    | FOUND_NO_PROJECT,
+    | MANAGED_ONLY,
 )
 async def put_owner(request: web.Request, query: ProjectQuery, body: PersonBody) -> web.Response:
     """Take the default for what the body does not name."""
@@ -255,9 +267,9 @@ async def put_owner(request: web.Request, query: ProjectQuery, body: PersonBody)
 @routes.add(
     "PATCH",
     "/api/v1/projects/{project}/owners/{email}",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Change something about a person who hears of a project",
-    answers={200: Answer("The person from now on", OwnerShape)} | FOUND_NO_PERSON,
+    answers={200: Answer("The person from now on", OwnerShape)} | MANAGED_ONLY | FOUND_NO_PERSON,
 )
 async def change_owner(request: web.Request, query: ProjectQuery, body: PersonBody) -> OwnerShape:
     """Leave as it is what the body does not name."""
@@ -269,9 +281,9 @@ async def change_owner(request: web.Request, query: ProjectQuery, body: PersonBo
 @routes.add(
     "DELETE",
     "/api/v1/projects/{project}/owners/{email}",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let a person hear of a project no more",
-    answers={200: Answer("The people who are left", OwnerList)} | FOUND_NO_PERSON,
+    answers={200: Answer("The people who are left", OwnerList)} | MANAGED_ONLY | FOUND_NO_PERSON,
 )
 async def delete_owner(request: web.Request, query: ProjectQuery) -> OwnerList:
     """Mails that are on their way still go out; to end those too, erase the address."""
@@ -320,7 +332,7 @@ async def get_person(request: web.Request, query: MailsQuery) -> PersonExport:
     "DELETE",
     "/api/v1/people/{email}",
     gate=Gate.ADMIN,
-    summary="Erase an address from all projects and mails",
+    summary="Erase an address from all projects, mails and logins",
     answers={
         200: Answer("What it was taken from; again: nothing", ErasedShape),
         400: Answer("This is no address", ErrorShape),
@@ -336,12 +348,16 @@ async def read_export(conn: Connection, email: str, *, after_id: int, limit: int
     """Read what is stored of an address, with a part of its mails. Raises NotFound."""
     parts = await people.list_stored(conn, email)
     found = await people.list_mails(conn, email, after_id=after_id, limit=limit + 1)
-    if not parts and not found and not after_id:
+    login = await logins.find_login_of(conn, email)
+    managed = await managers.list_managed(conn, email)
+    if not (parts or found or login or managed or after_id):
         raise NotFound("nothing is stored of this address")
     ids = [one.project_id for one in parts]
     by_id = {one.id: one for one in await projects.list_projects_by_id(conn, ids)}
     return PersonExport(
         email=email,
+        login=None if login is None else await _login_export(conn, login),
+        organisations=[ManagedShape.model_validate(one) for one in managed],
         projects=[
             PartShape(
                 **dict(owner_shape(one.person)),
@@ -352,6 +368,18 @@ async def read_export(conn: Connection, email: str, *, after_id: int, limit: int
         ],
         mails=[StoredMailShape.model_validate(one) for one in found[:limit]],
         next=found[limit - 1].id if len(found) > limit else None,
+    )
+
+
+async def _login_export(conn: Connection, login: Login) -> LoginExport:
+    seen = await sessions.list_sessions(conn, login.id, idle=SESSION_LASTS)
+    links = await invitations.list_invitations(conn, login.id)
+    done = await read_audit(conn, AuditFilter(login_id=login.id), limit=AUDIT_LINES_MAX)
+    return LoginExport(
+        login=login_shape(login),
+        sessions=[session_shape(one) for one in seen],
+        invitations=[InvitationShape.model_validate(one) for one in links],
+        audit=done.lines,
     )
 
 
@@ -400,7 +428,7 @@ def _problem_shapes(problems: Sequence[Problem]) -> list[ProblemShape]:
 
 async def _project_id(request: web.Request, query: ProjectQuery) -> int:
     async with connection(context_of(request).pool) as conn:
-        return (await project_of(request, conn, query)).id
+        return (await managed_project(request, conn, query)).id
 
 
 def _email_of(request: web.Request) -> str:

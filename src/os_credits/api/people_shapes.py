@@ -6,7 +6,9 @@ from datetime import datetime
 
 from pydantic import Field
 
+from os_credits.api.login_shapes import AuditLineShape, LoginShape, SessionShape
 from os_credits.api.shapes import Candidate, ErrorShape, OwnerShape, ProjectShape, Shape
+from os_credits.domain.invitation import InvitationState, Purpose
 from os_credits.domain.mail import Channel, MailState
 from os_credits.domain.notice import NoticeKind
 
@@ -70,10 +72,43 @@ class StoredMailShape(Shape):
     sent_at: datetime | None
 
 
+class InvitationShape(Shape):
+    """A link by which a password was, or can be, chosen; never its token."""
+
+    id: int
+    purpose: Purpose
+    state: InvitationState
+    author: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+    last_error: str
+
+
+class ManagedShape(Shape):
+    """An organisation that an address manages."""
+
+    id: int
+    organisation: str
+    name: str
+    created_at: datetime
+
+
+class LoginExport(Shape):
+    """The login of an address, where it is in use, and what was done by it."""
+
+    login: LoginShape
+    sessions: list[SessionShape]
+    invitations: list[InvitationShape]
+    audit: list[AuditLineShape] = Field(description="What was done by it, the newest first")
+
+
 class PersonExport(Shape):
     """Everything that is stored of an address, however it was spelled."""
 
     email: str
+    login: LoginExport | None
+    organisations: list[ManagedShape] = Field(description="Those that it manages")
     projects: list[PartShape]
     mails: list[StoredMailShape]
     next: int | None = Field(description="The value of `after` for further mails, if there are any")
@@ -85,3 +120,5 @@ class ErasedShape(Shape):
     project_count: int
     mail_count: int
     pending_count: int = Field(description="Those that had not been sent, and never will be")
+    login_count: int = Field(description="1 if it could log in")
+    organisation_count: int = Field(description="How many organisations it managed")

@@ -11,13 +11,16 @@ from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
 from os_credits.api.organisation_shapes import (
     MembershipList,
     MembershipShape,
+    PlacedProjectPage,
+    PlacedProjectShape,
     PlaceList,
     PlaceShape,
 )
 from os_credits.api.organisations import FOUND_NO_ORGANISATION, organisation_of
+from os_credits.api.read import PageQuery
 from os_credits.api.reading import Moment, Name, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
-from os_credits.api.shapes import ConflictShape
+from os_credits.api.shapes import ConflictShape, ProjectShape
 from os_credits.domain.organisation import MembershipRequest, PlaceRequest
 from os_credits.flows.organisations import (
     place_organisation,
@@ -25,7 +28,7 @@ from os_credits.flows.organisations import (
     resolve_organisation,
     visible_to,
 )
-from os_credits.store import organisations, places
+from os_credits.store import batches, organisations, places
 from os_credits.store.pool import connection, snapshot
 
 routes = Routes("Organisations")
@@ -152,3 +155,32 @@ async def list_places(request: web.Request) -> PlaceList:
 
 
 _HIDDEN = {"parent": None}
+
+
+@routes.add(
+    "GET",
+    "/api/v1/organisations/{organisation}/projects",
+    gate=Gate.ADMIN,
+    summary="The projects that hang on an organisation now",
+    answers={200: Answer("Projects, and since when they do", PlacedProjectPage)}
+    | FOUND_NO_ORGANISATION,
+)
+async def list_projects(request: web.Request, query: PageQuery) -> PlacedProjectPage:
+    """Give a page of those that hang on the organisation itself, not on one beneath it."""
+    async with snapshot(context_of(request).pool) as conn:
+        organisation = await organisation_of(request, conn)
+        found = await organisations.list_projects_of(
+            conn,
+            organisation.id,
+            await batches.read_now(conn),
+            after_id=query.after,
+            limit=query.limit + 1,
+        )
+    shapes = [
+        PlacedProjectShape(
+            project=ProjectShape.model_validate(one.project), valid_from=one.valid_from
+        )
+        for one in found[: query.limit]
+    ]
+    is_more = len(found) > query.limit
+    return PlacedProjectPage(projects=shapes, next=shapes[-1].project.id if is_more else None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from aiohttp import web
@@ -13,9 +14,12 @@ from os_credits.api.decision_shapes import RevisionShape
 from os_credits.api.exclusions import change_shape
 from os_credits.api.reading import Moment, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
-from os_credits.api.shapes import ErrorShape
-from os_credits.domain.meter import OnReset
+from os_credits.api.shapes import ErrorShape, Shape
+from os_credits.domain.meter import MeterDefinition, OnReset
+from os_credits.errors import NotFound
 from os_credits.flows.revise import Revision, revise
+from os_credits.store import meters
+from os_credits.store.pool import snapshot
 
 routes = Routes("Meters and prices")
 
@@ -36,6 +40,56 @@ class NewRevision(BaseModel):
         """Give what was named, by the meter's own field names."""
         named = {"max_gap_seconds", "max_rate", "on_reset"} & self.model_fields_set
         return {name: getattr(self, name) for name in named}
+
+
+class VersionShape(Shape):
+    """A meter as it is read and rated from `valid_from` on, and who said so."""
+
+    definition: MeterDefinition
+    valid_from: datetime
+    valid_until: datetime | None = Field(description="null: until further notice")
+    author: str
+    reason: str
+    created_at: datetime
+
+
+class VersionList(Shape):
+    """The versions of a meter, by their start."""
+
+    versions: list[VersionShape]
+
+
+@routes.add(
+    "GET",
+    "/api/v1/meters/{meter}/revisions",
+    gate=Gate.READ,
+    summary="How a meter is read and rated, and was",
+    answers={
+        200: Answer("Its versions", VersionList),
+        404: Answer("There is no such meter", ErrorShape),
+    },
+)
+async def list_versions(request: web.Request) -> VersionList:
+    """Give every version with its start, those to come too."""
+    name = request.match_info["meter"]
+    async with snapshot(context_of(request).pool) as conn:
+        versions = [one for one in await meters.list_versions(conn) if one.definition.name == name]
+        said = await meters.read_said(conn)
+    if not versions:
+        raise NotFound(f"there is no meter {name[:200]!r}")
+    return VersionList(
+        versions=[
+            VersionShape(
+                definition=one.definition,
+                valid_from=one.valid_from,
+                valid_until=one.valid_until,
+                author=said[one.id].author,
+                reason=said[one.id].reason,
+                created_at=said[one.id].created_at,
+            )
+            for one in versions
+        ]
+    )
 
 
 def revision_shape(meter: str, done: Revision) -> RevisionShape:

@@ -141,10 +141,13 @@ class Routes:
         is_page: bool = False,
         is_page_too: bool = False,
     ) -> Callable[[Handler], HttpHandler]:
-        """Declare the decorated function as the handler of this method and path."""
+        """Declare the decorated function as the handler of this method and path.
+
+        Pages read their queries and forms by themselves.
+        """
 
         def declare(handler: Handler) -> HttpHandler:
-            hints = get_type_hints(handler)
+            hints = {} if is_page else get_type_hints(handler)
             query, body = hints.get("query"), hints.get("body")
             served = _serve(handler, query, body, any_type=gate not in CHANGING)
             self._routes.append(

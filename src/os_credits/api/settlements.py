@@ -6,11 +6,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
 from os_credits.api.decision_shapes import (
+    Effectful,
     SettledShape,
     SettlementList,
     SettlementShape,
@@ -22,9 +23,16 @@ from os_credits.api.exclusions import change_shape
 from os_credits.api.names import FOUND_NO_PROJECT, Names, ProjectQuery, project_of, read_names
 from os_credits.api.reading import Moment, Name, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
+from os_credits.api.shapes import ConflictShape
 from os_credits.domain.settlement import Settlement, Verdict
 from os_credits.domain.usage import UsageKind
-from os_credits.flows.settle import SettlementRequest, Unsettled, list_unsettled, settle
+from os_credits.flows.settle import (
+    Settled,
+    SettlementRequest,
+    Unsettled,
+    list_unsettled,
+    settle,
+)
 from os_credits.store.pool import connection, snapshot
 from os_credits.store.settlements import list_settlements
 
@@ -34,10 +42,8 @@ if TYPE_CHECKING:
 routes = Routes("Settlements")
 
 
-class NewSettlement(BaseModel):
+class NewSettlement(Effectful):
     """A verdict on one kind of usage, for some hours of a project."""
-
-    model_config = ConfigDict(extra="forbid")
 
     kind: ShownKind
     meter: Name | None = None
@@ -67,25 +73,27 @@ async def get_unsettled(request: web.Request, query: ProjectQuery) -> UnsettledL
 
 def unsettled_list(found: Sequence[Unsettled], names: Names) -> UnsettledList:
     """Show what waits, by kind, meter and resource."""
-    rows = [
-        UnsettledShape(
-            kind=one.kind.name.lower(),
-            series_id=one.series_id,
-            meter=names.meters[one.meter_id].name,
-            flavor=names.flavor(one.flavor_id),
-            resource=one.resource,
-            identity=dict(one.identity),
-            first_hour=one.first_hour,
-            end_hour=one.end_hour,
-            hour_count=one.hour_count,
-            quantity=Decimal(names.units(one.meter_id, one.quantity)),
-            unit=names.meters[one.meter_id].priced_unit,
-            credits_if_billed=one.credits_if_billed,
-        )
-        for one in found
-    ]
+    rows = [unsettled_shape(one, names) for one in found]
     rows.sort(key=lambda one: (one.kind, one.meter, one.resource, one.series_id))
     return UnsettledList(unsettled=rows)
+
+
+def unsettled_shape(one: Unsettled, names: Names) -> UnsettledShape:
+    """Show usage of one series that waits."""
+    return UnsettledShape(
+        kind=one.kind.name.lower(),
+        series_id=one.series_id,
+        meter=names.meters[one.meter_id].name,
+        flavor=names.flavor(one.flavor_id),
+        resource=one.resource,
+        identity=dict(one.identity),
+        first_hour=one.first_hour,
+        end_hour=one.end_hour,
+        hour_count=one.hour_count,
+        quantity=Decimal(names.units(one.meter_id, one.quantity)),
+        unit=names.meters[one.meter_id].priced_unit,
+        credits_if_billed=one.credits_if_billed,
+    )
 
 
 @routes.add(
@@ -125,8 +133,9 @@ def settlement_shape(one: Settlement, names: Names) -> SettlementShape:
     gate=Gate.ADMIN,
     summary="Bill or waive suspect or unmetered usage",
     answers={
-        200: Answer("What it would change (`preview`)", SettledShape),
+        200: Answer("What it would change (`preview`), or it held before", SettledShape),
         201: Answer("It holds; this is what it changed", SettledShape),
+        409: Answer("An ambiguous name, or another effect than `effect` says", ConflictShape),
     }
     | FOUND_NO_PROJECT,
 )
@@ -152,6 +161,17 @@ async def add_settlement(
             series_id=body.series_id,
         ),
         preview=body.preview,
+        effect=body.effect,
     )
-    shape = SettledShape(settlement_id=done.settlement_id, change=change_shape(done.change))
-    return json_response(shape, status=200 if body.preview else 201)
+    is_done = done.is_new and not body.preview
+    return json_response(settled_shape(done), status=201 if is_done else 200)
+
+
+def settled_shape(done: Settled) -> SettledShape:
+    """Show a verdict that was stored."""
+    return SettledShape(
+        settlement_id=done.settlement_id,
+        change=change_shape(done.change),
+        effect=done.effect,
+        is_new=done.is_new,
+    )

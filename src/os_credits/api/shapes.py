@@ -392,6 +392,7 @@ class KeyShape(Shape):
     meters: list[str] | None
     created_at: datetime
     revoked_at: datetime | None
+    used_at: datetime | None = Field(None, description="To the accuracy of some seconds")
 
 
 class KeyList(Shape):

@@ -11,11 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from os_credits.api.auth import access_of
 from os_credits.api.context import context_of
-from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, project_of
-from os_credits.api.organisations import FOUND_NO_ORGANISATION, organisation_of
+from os_credits.api.names import FOUND_NO_PROJECT, ProjectQuery, managed_project, project_of
+from os_credits.api.organisations import (
+    FOUND_NO_ORGANISATION,
+    managed_organisation,
+    organisation_of,
+)
 from os_credits.api.reading import Amount, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
-from os_credits.api.shapes import NumberText, Shape
+from os_credits.api.shapes import ErrorShape, NumberText, Shape
 from os_credits.domain.threshold import Line, LineKind, LineRule, Told
 from os_credits.flows.threshold_rules import (
     EffectiveLines,
@@ -180,9 +184,10 @@ async def read_project_thresholds(request: web.Request, query: ProjectQuery) -> 
 @routes.add(
     "PUT",
     "/api/v1/projects/{project}/thresholds",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let a project have lines of its own",
     answers={
+        403: Answer("Only those who manage it and administrators may", ErrorShape),
         200: Answer("That was said before; nothing was added", ThresholdsShape),
         201: Answer("These lines hold from now on", ThresholdsShape),
     }
@@ -195,7 +200,7 @@ async def put_project_thresholds(
     context = context_of(request)
     rule = None if body.rule is None else body.rule.rule()
     async with connection(context.pool) as conn:
-        project = await project_of(request, conn, query)
+        project = await managed_project(request, conn, query)
     is_new = await put_project_rule(
         context.pool, project.id, rule, reason=body.reason, author=access_of(request).name
     )
@@ -224,9 +229,10 @@ async def read_organisation_thresholds(request: web.Request) -> ThresholdsShape:
 @routes.add(
     "PUT",
     "/api/v1/organisations/{organisation}/thresholds",
-    gate=Gate.ADMIN,
+    gate=Gate.MANAGE,
     summary="Let an organisation's projects have other lines",
     answers={
+        403: Answer("Only those who manage it and administrators may", ErrorShape),
         200: Answer("That was said before; nothing was added", ThresholdsShape),
         201: Answer("These lines hold from now on", ThresholdsShape),
     }
@@ -237,7 +243,7 @@ async def put_organisation_thresholds(request: web.Request, body: NewRule) -> we
     context = context_of(request)
     rule = None if body.rule is None else body.rule.rule()
     async with connection(context.pool) as conn:
-        organisation = await organisation_of(request, conn)
+        organisation = await managed_organisation(request, conn)
     is_new = await put_organisation_rule(
         context.pool, organisation.id, rule, reason=body.reason, author=access_of(request).name
     )

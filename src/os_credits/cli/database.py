@@ -8,11 +8,13 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from os_credits.api.logs import configure_logs
+from os_credits.cli.operator import author
 from os_credits.cli.output import complain
 from os_credits.errors import Unavailable
 from os_credits.flows.start import check_revision
 from os_credits.settings import Settings, read_settings
 from os_credits.store import server
+from os_credits.store.actor import ACTOR, Actor
 from os_credits.store.pool import Pool, connection, open_pool
 
 CONNECTIONS_MAX = 2
@@ -33,6 +35,7 @@ def with_database(work: Callable[[Pool, Settings], Awaitable[Result]]) -> Result
     settings = quiet_settings()
 
     async def do() -> Result:
+        ACTOR.set(Actor(author(), "command"))
         pool = await open_pool(
             settings.database_url,
             connections_max=CONNECTIONS_MAX,

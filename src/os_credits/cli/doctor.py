@@ -13,9 +13,10 @@ from rich.text import Text
 from os_credits.api.logs import configure_logs
 from os_credits.cli.database import unreachable
 from os_credits.cli.output import Json, examples, print_json
+from os_credits.domain.finding import Finding, State, gravest
 from os_credits.domain.text import legible
 from os_credits.errors import MailNotSent, Misconfigured, Unavailable
-from os_credits.flows.diagnose import Finding, State, diagnose
+from os_credits.flows.diagnose import diagnose
 from os_credits.flows.meters import read_meter_file
 from os_credits.notify.mailer import SmtpMailer
 from os_credits.settings import Settings, read_settings
@@ -63,11 +64,6 @@ def doctor(as_json: Json = False) -> None:
     else:
         _show(findings)
     raise typer.Exit(1 if state is State.FAILED else 0)
-
-
-def gravest(states: Sequence[State]) -> State:
-    """Give the gravest of some states; OK of none."""
-    return max(states, key=list(State).index, default=State.OK)
 
 
 def _look() -> list[Finding]:

@@ -108,7 +108,7 @@ def _show(done: Imported) -> None:
 
 @commands.command(epilog=examples("os-credits people export --email alice@example.org"))
 def export(email: EmailOption) -> None:
-    """Print as JSON everything that is stored of an address: its projects and all its mails."""
+    """Print as JSON everything that is stored of an address: projects, login, and all its mails."""
     address = mail_address(email, where="--email")
 
     async def work(pool: Pool, _settings: Settings) -> PersonExport:
@@ -129,7 +129,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Really: it cannot be undone.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Take an address from all projects and all mails, in any spelling of case.
+    """Take an address from all projects, mails and logins, in any spelling of case.
 
     Mails that wait are not sent any more. Accounts and notices stay: they name nobody.
     """
@@ -147,4 +147,5 @@ def erase(
         say(
             f"erased from {done.project_count} projects and {done.mail_count} mails, of which"
             f" {done.pending_count} had not been sent"
+            + (", and its login is gone" if done.login_count else "")
         )

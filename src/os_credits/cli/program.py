@@ -21,6 +21,8 @@ from os_credits.cli import (
     forecast,
     grant,
     key,
+    login,
+    manager,
     meter,
     notice,
     notice_mail,
@@ -84,6 +86,9 @@ main = typer.Typer(
 main.add_typer(allowance.commands, name="allowance")
 main.add_typer(exclusion.commands, name="exclusion")
 main.add_typer(key.commands, name="key")
+main.add_typer(login.commands, name="login")
+main.add_typer(manager.commands, name="manager")
+manager.add_to(main)
 main.add_typer(meter.commands, name="meter")
 budget.add_to(organisation.commands)
 main.add_typer(organisation.commands, name="organisation")

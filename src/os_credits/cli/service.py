@@ -92,8 +92,16 @@ def demo(
     interval: Annotated[
         float, typer.Option(min=0.1, max=3600, help="Seconds between two live pushes.")
     ] = 10,
+    password: Annotated[
+        str,
+        typer.Option(
+            envvar="OS_CREDITS_DEMO_PASSWORD",
+            help="Let somebody of each role log in by this password; blank for nobody.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
-    """Push made-up usage of four projects to a running service, by its real doors.
+    """Push made-up usage of eleven projects to a running service, by its real doors.
 
     First the history, as fast as it is taken, then live until Ctrl-C. It creates the projects,
     their owners and grants: never point it at a service with real accounts.
@@ -101,6 +109,8 @@ def demo(
     from os_credits.demo.run import run  # only this command simulates a cloud
 
     try:
-        asyncio.run(run(url, key, history_days=days, live_interval_seconds=interval))
+        asyncio.run(
+            run(url, key, history_days=days, live_interval_seconds=interval, password=password)
+        )
     except InvalidInput as error:  # the service's answer, not how this command was called
         raise Unavailable(str(error)) from error

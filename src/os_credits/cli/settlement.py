@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from os_credits.api.decision_shapes import SettledShape, UnsettledList
+from os_credits.api.decision_shapes import UnsettledList
 from os_credits.api.exclusions import change_shape
 from os_credits.api.names import read_names
-from os_credits.api.settlements import unsettled_list
+from os_credits.api.settlements import settled_shape, unsettled_list
 from os_credits.cli.database import with_database
 from os_credits.cli.decisions import (
     DryRun,
@@ -124,7 +124,7 @@ def settle(
     done = with_database(work)
     change = change_shape(done.change)
     if as_json:
-        print_json(SettledShape(settlement_id=done.settlement_id, change=change))
+        print_json(settled_shape(done))
         return
     if not dry_run:
         say(f"settlement {done.settlement_id} is stored")

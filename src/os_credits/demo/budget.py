@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 
 from os_credits.demo.cast import (
@@ -13,7 +14,7 @@ from os_credits.demo.cast import (
     Project,
 )
 from os_credits.demo.cloud import size_gib
-from os_credits.demo.rhythm import DAY_MS, runs_between
+from os_credits.demo.rhythm import DAY_MS, outages_between, runs_between
 from os_credits.domain.period import HOUR_MS
 
 _MINUTE_MS = 60_000
@@ -42,15 +43,28 @@ def credits_between(project: Project, start_ms: int, end_ms: int, step_ms: int) 
         for run in runs_between(server, start_ms, end_ms):
             part = range(max(run.start_ms, start_ms), min(run.end_ms, end_ms))
             length_ms = len(part)
-            if project.measure is Measure.INVENTORY:
+            if project.measure is not Measure.COUNTERS:
                 leaves = server.rhythm.leaves and run.end_ms <= end_ms
-                length_ms = _seen_ms(part, step_ms, leaves=leaves)
+                length_ms = sum(
+                    _seen_ms(piece, step_ms, leaves=leaves or piece.stop < part.stop)
+                    for piece in _measured_pieces(project, part)
+                )
             total += _credits_per_hour(project, run.flavor) * length_ms
     for volume in project.volumes:
         for part_start in range(start_ms, end_ms, DAY_MS):
             length_ms = min(part_start + DAY_MS, end_ms) - part_start
             total += size_gib(volume, part_start) * CREDITS_PER_VOLUME_GIB_HOUR * length_ms
     return total / HOUR_MS
+
+
+def _measured_pieces(project: Project, part: range) -> Iterator[range]:
+    """Cut out when nobody measured the project's servers: a gap so long is not billed."""
+    start_ms = part.start
+    if project.fails:
+        for outage in outages_between(part.start, part.stop):
+            yield range(start_ms, max(outage.start, start_ms))
+            start_ms = min(outage.stop, part.stop)
+    yield range(start_ms, part.stop)
 
 
 def _seen_ms(part: range, step_ms: int, *, leaves: bool) -> int:
@@ -63,6 +77,6 @@ def _seen_ms(part: range, step_ms: int, *, leaves: bool) -> int:
 
 
 def _credits_per_hour(project: Project, flavor: Flavor) -> Decimal:
-    if project.measure is Measure.INVENTORY:
+    if project.measure is not Measure.COUNTERS:
         return flavor.credits_per_hour
     return flavor.vcpus * CREDITS_PER_VCPU_HOUR + flavor.memory_gib * CREDITS_PER_GIB_HOUR

@@ -21,6 +21,8 @@ _MINUTE_MS = 60_000
 _DAYS_PER_WEEK = 7
 _SATURDAY = 5
 _LESSON_DAYS = (1, 3)
+# In one night of each fortnight nobody measures the servers of projects that `fail`.
+_OUTAGE_DAY, _OUTAGE_CYCLE, _OUTAGE_HOURS = 9, 14, (1, 7)
 # Runs start on their day and end this many days later at most.
 RUN_DAYS_MAX = 2
 
@@ -84,3 +86,12 @@ def runs_between(server: Server, start_ms: int, end_ms: int) -> Iterator[Run]:
         for run in runs_of_day(server, day):
             if run.start_ms < end_ms and run.end_ms > start_ms:
                 yield run
+
+
+def outages_between(start_ms: int, end_ms: int) -> Iterator[range]:
+    """Give the times (ms) in which measuring fails, as far as they touch this stretch."""
+    for day in range(day_of(start_ms), day_of(end_ms) + 1):
+        if day % _OUTAGE_CYCLE == _OUTAGE_DAY:
+            first, last = (ANCHOR_MS + day * DAY_MS + hour * HOUR_MS for hour in _OUTAGE_HOURS)
+            if first < end_ms and last > start_ms:
+                yield range(first, last)

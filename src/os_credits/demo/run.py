@@ -7,12 +7,16 @@ import contextlib
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 
-from os_credits.demo.cast import PROJECTS, Door
-from os_credits.demo.cloud import samples_between
+from os_credits.demo.afterwards import LATE, decide, wait_until_booked
+from os_credits.demo.cast import Door
+from os_credits.demo.cloud import Series, held_back, samples_between
+from os_credits.demo.logins import make_logins
 from os_credits.demo.opening import open_accounts
+from os_credits.demo.projects import PROJECTS
 from os_credits.demo.rhythm import DAY_MS
 from os_credits.demo.service import Service, open_session, path_of
 from os_credits.domain.period import HOUR_MS, from_ms, to_ms
@@ -29,24 +33,34 @@ _COMPAT_TIME = "%Y-%m-%d %H:%M:%S"
 _print = partial(print, flush=True)
 
 
+@dataclass(frozen=True, slots=True)
+class _HeldBack:
+    """Samples of one server and some time (ms), which are handed in last."""
+
+    times: range
+    parts: list[dict[Door, list[Series]]] = field(default_factory=list)
+
+
 async def run(
     url: str,
     key: str,
     *,
     history_days: int = 14,
     live_interval_seconds: float = 10,
+    password: str = "",
     say: Callable[[str], None] = _print,
 ) -> None:
     """Feed the service at `url` until SIGTERM or SIGINT; the key needs the scope `admin`.
 
-    On a service that knows nothing of the simulated cloud it begins `history_days` ago, else
-    where the last run stopped. Raises InvalidInput when the service refuses, Unavailable when
-    it stays away before live pushing has begun.
+    With a password some people can log in by it. On a service that knows nothing of the
+    simulated cloud the history begins `history_days` ago, else where the last run stopped.
+    Raises InvalidInput when the service refuses, Unavailable when it stays away before live
+    pushing has begun.
     """
     async with _until_signal() as stop, open_session(key) as session:
         service = Service(session, url, say)
         feeding = asyncio.create_task(
-            _feed(service, history_days, live_interval_seconds, say), name="feed"
+            _feed(service, history_days, live_interval_seconds, password, say), name="feed"
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         try:
@@ -76,14 +90,31 @@ async def _until_signal() -> AsyncIterator[asyncio.Event]:
 
 
 async def _feed(
-    service: Service, history_days: int, live_interval_seconds: float, say: Callable[[str], None]
+    service: Service,
+    history_days: int,
+    live_interval_seconds: float,
+    password: str,
+    say: Callable[[str], None],
 ) -> None:
     now_ms = _now_ms()
     start_ms = now_ms - history_days * DAY_MS
     await open_accounts(service, start_ms=start_ms, now_ms=now_ms, step_ms=HISTORY_STEP_MS, say=say)
-    pushed_until_ms = await _resume_at(service, start_ms)
-    pushed_until_ms = await _push_history(service, pushed_until_ms, say)
-    await _push_live(service, pushed_until_ms, live_interval_seconds, say)
+    if password:
+        await make_logins(service, password, say)
+    resumed_ms = await _resume_at(service, start_ms)
+    late = _HeldBack(LATE.times(now_ms)) if resumed_ms == start_ms else None
+    pushed_until_ms = await _push_history(service, resumed_ms, say, late)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_afterwards(service, late, now_ms), name="afterwards")
+        await _push_live(service, pushed_until_ms, live_interval_seconds, say)
+
+
+async def _afterwards(service: Service, late: _HeldBack | None, now_ms: int) -> None:
+    """Let samples come late and people decide, once hours are booked that this corrects."""
+    await wait_until_booked(service)
+    for part in late.parts if late else []:
+        await _hand_in(service, part)
+    await decide(service, now_ms)
 
 
 def _now_ms() -> int:
@@ -91,7 +122,11 @@ def _now_ms() -> int:
 
 
 async def _resume_at(service: Service, start_ms: int) -> int:
-    """Find from where to push: a little before the earliest of the projects' last hours."""
+    """Find from where to push: a little before the earliest of the projects' last hours.
+
+    All projects are pushed side by side, so one without any hour is no one that this service
+    has a meter for, or is new beside others that have not come far either.
+    """
     last_hours = []
     for project in PROJECTS:
         history = await service.get(
@@ -100,23 +135,29 @@ async def _resume_at(service: Service, start_ms: int) -> int:
             start_date=from_ms(start_ms).strftime(_COMPAT_TIME),
         )
         if not history:
-            return start_ms
+            continue
         last = datetime.strptime(history["timestamps"][-1], _COMPAT_TIME).replace(tzinfo=UTC)
         last_hours.append(to_ms(last))
-    return max(start_ms, min(last_hours) - OVERLAP_MS)
+    return max(start_ms, min(last_hours, default=0) - OVERLAP_MS)
 
 
-async def _push_history(service: Service, start_ms: int, say: Callable[[str], None]) -> int:
+async def _push_history(
+    service: Service,
+    start_ms: int,
+    say: Callable[[str], None],
+    late: _HeldBack | None = None,
+) -> int:
     """Push 5-minute samples up to now, oldest first; gives the moment up to which it did.
 
-    Both doors get the same hours at the same time, so that neither runs far ahead.
+    Both doors get the same hours at the same time, so that neither runs far ahead. What is to
+    come late is kept by `late` instead, if that is given.
     """
     began = told = time.monotonic()
     sample_count = 0
     at_ms = start_ms
     while at_ms < (now_ms := _now_ms()):
         end_ms = min(at_ms + CHUNK_MS, now_ms)
-        sample_count += await _push(service, at_ms, end_ms, HISTORY_STEP_MS)
+        sample_count += await _push(service, at_ms, end_ms, HISTORY_STEP_MS, late)
         at_ms = end_ms
         if time.monotonic() - told >= PROGRESS_SECONDS:
             told = time.monotonic()
@@ -128,9 +169,23 @@ async def _push_history(service: Service, start_ms: int, say: Callable[[str], No
     return at_ms
 
 
-async def _push(service: Service, start_ms: int, end_ms: int, step_ms: int) -> int:
+async def _push(
+    service: Service,
+    start_ms: int,
+    end_ms: int,
+    step_ms: int,
+    late: _HeldBack | None = None,
+) -> int:
     """Push one stretch of time by both doors at once; gives the count of samples."""
     measured = await asyncio.to_thread(samples_between, start_ms, end_ms, step_ms)
+    if late is not None:
+        measured, kept = held_back(measured, LATE.server, late.times)
+        late.parts.append(kept)
+    await _hand_in(service, measured)
+    return sum(len(samples) for door in Door for _, samples in measured[door])
+
+
+async def _hand_in(service: Service, measured: dict[Door, list[Series]]) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             for door in Door:
@@ -138,7 +193,6 @@ async def _push(service: Service, start_ms: int, end_ms: int, step_ms: int) -> i
                     group.create_task(service.push(door, measured[door]))
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from failed
-    return sum(len(samples) for door in Door for _, samples in measured[door])
 
 
 async def _push_live(

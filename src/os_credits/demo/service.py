@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from aiohttp import ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar
 
 from os_credits.decode.remote_write_encode import encode_v1
 from os_credits.demo.cast import Door
@@ -37,6 +37,7 @@ _LINES_HEADERS = {"Content-Type": "text/plain; charset=utf-8", "Content-Encoding
 def open_session(key: str) -> ClientSession:
     """Open a session that sends the API key with every request."""
     return ClientSession(
+        cookie_jar=DummyCookieJar(),
         headers={"Authorization": f"Bearer {key}", "User-Agent": "os_credits-demo"},
         timeout=ClientTimeout(total=REQUEST_SECONDS_MAX),
     )
@@ -66,9 +67,17 @@ class Service:
         """Read JSON; None where there is nothing (204, 404)."""
         return await self._send("GET", path, absent=(204, 404), params=query)
 
-    async def send(self, method: str, path: str, body: Mapping[str, Any], **query: str) -> Any:
-        """Send JSON and read the answer."""
-        return await self._send(method, path, json=body, params=query)
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        absent: tuple[int, ...] = (),
+        **query: str,
+    ) -> Any:
+        """Send JSON and read the answer; None for a status of `absent`."""
+        return await self._send(method, path, absent=absent, json=body, params=query)
 
     async def _send(
         self, method: str, path: str, *, absent: tuple[int, ...] = (), **request: Any

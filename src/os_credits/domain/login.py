@@ -7,8 +7,10 @@ the address, and from the organisations that it manages, at every request anew.
 from __future__ import annotations
 
 import hashlib
+import unicodedata
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING
 
 from os_credits.domain.access import Access, Scope
@@ -28,8 +30,6 @@ SESSION_LASTS = timedelta(days=7)
 SESSION_IDLE = timedelta(hours=12)
 # How exactly it is known when a session was last used.
 SEEN_EVERY = timedelta(minutes=1)
-INVITATION_LASTS = timedelta(days=7)
-RESET_LASTS = timedelta(hours=1)
 # From the fifth failure in a row on an address waits, each time twice as long.
 FAILURES_FREE = 4
 LOCKED_MIN = timedelta(minutes=1)
@@ -41,6 +41,12 @@ TRIES_WINDOW = timedelta(minutes=5)
 TRIES_MAX = 30
 RESETS_WINDOW = timedelta(hours=1)
 RESETS_MAX = 3
+# How many sessions one login has at most; the longest unused one makes room.
+SESSIONS_MAX = 50
+AGENT_LENGTH_MAX = 200
+# For how long attempts, and links that lead nowhere any more, are kept.
+ATTEMPTS_KEPT = timedelta(days=7)
+INVITATIONS_KEPT = timedelta(days=30)
 _CSRF_PREFIX = b"os_credits csrf "
 # Of the passwords that everybody tries first, those that are long enough to be taken at all.
 _COMMON_TEXT = """
@@ -168,6 +174,30 @@ def email_digest(email: str) -> bytes:
     return hashlib.sha256(address_key(email).encode()).digest()
 
 
+def client_of(address: str) -> str:
+    """Name whom a limit is for: whoever has one IPv6 address has its whole /64."""
+    try:
+        known = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:100] or "unknown"
+    if isinstance(known, IPv6Address):
+        if known.ipv4_mapped is not None:
+            return str(known.ipv4_mapped)
+        return str(ip_network((known.packed[:8] + bytes(8), 64)))
+    return str(known)
+
+
+def prepared(password: str) -> bytes | None:
+    """Give what is hashed of a password, however a keyboard composes it; None: it is none.
+
+    No password is longer than what may be chosen.
+    """
+    if not _is_text(password):
+        return None
+    encoded = unicodedata.normalize("NFKC", password).encode()
+    return encoded if len(encoded) <= PASSWORD_BYTES_MAX else None
+
+
 def check_name(name: str) -> str:
     """Check a login's name, which may be ''; raises InvalidInput.
 
@@ -189,7 +219,7 @@ def check_password(password: str, *, email: str, name: str) -> str:
     """
     if len(password) < PASSWORD_LENGTH_MIN:
         raise InvalidInput(f"at least {PASSWORD_LENGTH_MIN} characters", where="password")
-    if not _is_text(password) or len(password.encode()) > PASSWORD_BYTES_MAX:
+    if prepared(password) is None:
         raise InvalidInput(f"at most {PASSWORD_BYTES_MAX} bytes of text", where="password")
     plain = password.strip().lower()
     own = {address_key(email), address_key(email).partition("@")[0], name.strip().lower()}

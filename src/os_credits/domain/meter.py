@@ -27,6 +27,8 @@ STEPS_DIGITS_MAX = 10
 # What may change for hours that have passed: how neighbours become usage, not what labels mean.
 RATING_FIELDS = ("max_gap_seconds", "max_rate", "on_reset")
 FIXED_FOR_LIFE = ("metric", "kind", "unit", "value", "steps_per_unit")
+# What says nothing about credits, and holds at once.
+UNDATED = ("description", "host", "region", "provider", "state")
 
 
 class MeterKind(StrEnum):
@@ -70,8 +72,10 @@ class MeterDefinition(BaseModel):
     """One version of a meter, as the meter file writes it.
 
     `project_id`, `project_name`, `domain`, `site`, `resource`, `flavor` and `identity` name
-    labels. `match` maps a label to the values under which a sample counts. `max_rate` is in
-    units per hour. A price of a gauge is per unit and hour, of the others per unit.
+    labels; so do `host`, `region`, `provider` and `state`, which say where a resource runs and
+    never what it costs. `match` maps a label to the values under which a sample counts.
+    `max_rate` is in units per hour. A price of a gauge is per unit and hour, of the others per
+    unit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -89,6 +93,10 @@ class MeterDefinition(BaseModel):
     site: LabelName | None = None
     resource: LabelName | None = None
     flavor: LabelName | None = None
+    host: LabelName | None = None
+    region: LabelName | None = None
+    provider: LabelName | None = None
+    state: LabelName | None = None
     identity: tuple[LabelName, ...] = ()
     match: dict[LabelName, OneOf] = Field(default_factory=dict)
     max_gap_seconds: Annotated[int, Field(gt=0, le=35 * 86400)] = 3600
@@ -111,7 +119,8 @@ class MeterDefinition(BaseModel):
     def _texts(self) -> list[str]:
         roles = (self.project_id, self.project_name, self.domain, self.site, self.resource)
         allowed = [value for values in self.match.values() for value in values]
-        labels = [*filter(None, (*roles, self.flavor)), *self.identity, *self.match, *allowed]
+        roles += (self.flavor, *self.place_labels)
+        labels = [*filter(None, roles), *self.identity, *self.match, *allowed]
         return [self.metric, self.unit, self.description, *labels]
 
     @property
@@ -131,13 +140,18 @@ class MeterDefinition(BaseModel):
         """Name the labels, besides project and resource, that tell one series from another."""
         return self.identity
 
+    @property
+    def place_labels(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """Name the labels of host, region, provider and state; None where there is none."""
+        return self.host, self.region, self.provider, self.state
+
     def fits(self, labels: Mapping[str, str]) -> bool:
         """Tell whether a sample with these labels counts (`match`)."""
         return all(labels.get(name, "") in allowed for name, allowed in self.match.items())
 
     def dated_part(self) -> dict[str, Any]:
-        """Give everything that only a new version may change (all but the description)."""
-        return self.model_dump(mode="json", exclude={"description"})
+        """Give everything that only a new version may change (all that is not `UNDATED`)."""
+        return self.model_dump(mode="json", exclude=set(UNDATED))
 
 
 @dataclass(frozen=True, slots=True)

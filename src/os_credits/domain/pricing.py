@@ -61,6 +61,12 @@ class Meters:
         """Give the newest definition; unit and steps are the same in all."""
         return self._versions[meter_id][-1].definition
 
+    @property
+    def place_labels(self) -> dict[int, tuple[str | None, ...]]:
+        """Name the labels that tell places, by meter, of those meters that have any."""
+        by_meter = {one: self.latest(one).place_labels for one in self._versions}
+        return {one: names for one, names in by_meter.items() if any(names)}
+
 
 @dataclass(frozen=True, slots=True)
 class Pricing:

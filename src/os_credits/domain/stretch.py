@@ -40,8 +40,9 @@ class Stretches:
     Projects whose hours are the same make one group: mostly there are many.
     """
 
-    def __init__(self) -> None:
-        """Begin without any."""
+    def __init__(self, lengths: tuple[str, ...] = LENGTHS) -> None:
+        """Begin without any; `lengths` are those to cut into, the longest first."""
+        self._lengths = lengths
         self.pieces: list[Stretch] = []
         self.members: list[tuple[int, int]] = []
         self._group_count = 0
@@ -65,13 +66,15 @@ class Stretches:
 
     def _cut(self, first: int, moments: Sequence[datetime], start: datetime, end: datetime) -> None:
         for place, (since, until) in enumerate(zip(moments, [*moments[1:], FOREVER], strict=True)):
-            for piece in cut(max(since, start), min(until, end)):
+            for piece in cut(max(since, start), min(until, end), self._lengths):
                 self.pieces.append(Stretch(first + place, self._group_count, *piece))
 
 
-def cut(start: datetime, end: datetime) -> Iterator[tuple[str, datetime, datetime]]:
+def cut(
+    start: datetime, end: datetime, lengths: tuple[str, ...] = LENGTHS
+) -> Iterator[tuple[str, datetime, datetime]]:
     """Cut full hours into whole months, whole days around these, and hours around those."""
-    yield from _cut(start, end, LENGTHS)
+    yield from _cut(start, end, lengths)
 
 
 def _cut(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from os_credits.domain.finding import Finding, State, finding_of
 from os_credits.domain.mail import Channel, MailState
 from os_credits.domain.meter import MeterKind
+from os_credits.flows.diagnose_work import judge_size, look_at_work
 from os_credits.flows.start import TWO_ROLES, why_unguarded
 from os_credits.store import batches, diagnosis, ledger_guard, mails, meters, portal, server, usage
 
@@ -31,27 +31,7 @@ TIMESCALEDB_VERSION_MIN = (2, 13)
 # Two lost samples should not cost a level, so a gap of three intervals must be allowed.
 INTERVALS_MIN = 3
 SHOWN_MAX = 5
-
-
-class State(StrEnum):
-    """How grave a finding is."""
-
-    OK = "ok"
-    """As it should be."""
-    WARNING = "warning"
-    """The service works, but somebody should look at this."""
-    FAILED = "failed"
-    """The service cannot work, or not rightly, before this is put right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; `advice` says what to do, '' where nothing is to be done."""
-
-    check: str
-    state: State
-    message: str
-    advice: str = ""
+BECAME = "%(sent)s sent, %(waiting)s waiting, %(refused)s refused"
 
 
 async def diagnose(
@@ -67,6 +47,27 @@ async def diagnose(
     `allow_unsafe` and `ahead_seconds_max` are the service's settings, `sends_mail` and
     `asks_portal` say whether it has a mail server and a portal.
     """
+    findings = await look(
+        conn,
+        allow_unsafe=allow_unsafe,
+        ahead_seconds_max=ahead_seconds_max,
+        sends_mail=sends_mail,
+        asks_portal=asks_portal,
+    )
+    if any(one.check == "schema" and one.state is State.FAILED for one in findings):
+        return findings
+    return [*findings, *await look_closely(conn)]
+
+
+async def look(
+    conn: Connection,
+    *,
+    allow_unsafe: bool,
+    ahead_seconds_max: float,
+    sends_mail: bool,
+    asks_portal: bool,
+) -> list[Finding]:
+    """Check what can be checked within milliseconds, however much is stored."""
     durability = await server.read_durability(conn)
     schema = judge_schema(await server.read_revision(conn))
     findings = [
@@ -82,12 +83,20 @@ async def diagnose(
         *findings,
         judge_ledger(await ledger_guard.read_ledger_guard(conn), allow_unsafe=allow_unsafe),
         judge_keys(has_admin=await diagnosis.has_admin_key(conn)),
+        judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
+        *await look_at_work(conn),
+        *judge_channels(await mails.count_mails(conn), sends_mail=sends_mail),
+        judge_portal(await portal.read_health(conn), asks_portal=asks_portal),
+    ]
+
+
+async def look_closely(conn: Connection) -> list[Finding]:
+    """Check what takes longer the more is stored: meters, series, prices, sizes."""
+    return [
         *await _look_at_meters(conn),
         judge_shared_series(await diagnosis.list_shared_series(conn)),
         judge_unpriced(await usage.list_unpriced(conn)),
-        judge_queue(*await batches.count_batches(conn), now=await batches.read_now(conn)),
-        *judge_channels(await mails.count_mails(conn), sends_mail=sends_mail),
-        judge_portal(await portal.read_health(conn), asks_portal=asks_portal),
+        judge_size(await diagnosis.read_size(conn)),
     ]
 
 
@@ -105,7 +114,7 @@ async def _look_at_meters(conn: Connection) -> list[Finding]:
     if not latest:
         advice = "start the service once, or os-credits meter load FILE"
         return [Finding("meters", State.WARNING, "no meter is declared", advice)]
-    findings = [Finding("meters", State.OK, f"{len(latest)} declared")]
+    findings = [finding_of("meters", State.OK, "%(count)s declared", count=len(latest))]
     for meter_id, definition in latest.items():
         if definition.kind is MeterKind.GAUGE:
             interval = await diagnosis.read_sampling_interval(conn, meter_id)
@@ -134,12 +143,14 @@ def judge_durability(durability: Durability, *, allow_unsafe: bool) -> Finding:
     if not durability.problems:
         settings = "fsync, full_page_writes and synchronous_commit are on"
         return Finding("durability", State.OK, settings)
-    found = f"acknowledged samples could be lost: {', '.join(durability.problems)}"
+    text, problems = "acknowledged samples could be lost: %(problems)s", durability.problems
     if allow_unsafe:
+        state = State.WARNING
         advice = "OS_CREDITS_ALLOW_UNSAFE_DATABASE lets the service start all the same"
-        return Finding("durability", State.WARNING, found, advice)
-    advice = "change it in postgresql.conf; the service refuses to start like this"
-    return Finding("durability", State.FAILED, found, advice)
+    else:
+        state = State.FAILED
+        advice = "change it in postgresql.conf; the service refuses to start like this"
+    return finding_of("durability", state, text, advice, problems=", ".join(problems))
 
 
 def judge_schema(revision: str | None) -> Finding:
@@ -159,13 +170,16 @@ def judge_schema(revision: str | None) -> Finding:
 def judge_clock(skew: timedelta, *, ahead_seconds_max: float) -> Finding:
     """Judge the difference between the database's clock and this machine's."""
     seconds = skew.total_seconds()
-    found = f"this machine is {abs(seconds):.3f} s {'behind' if seconds > 0 else 'ahead of'}"
-    found += " the database"
+    text = "this machine is %(seconds)s s ahead of the database"
+    if seconds > 0:
+        text = "this machine is %(seconds)s s behind the database"
+    shown = f"{abs(seconds):.3f}"
     if abs(seconds) <= SKEW_SECONDS_MAX:
-        return Finding("clock", State.OK, found)
+        return finding_of("clock", State.OK, text, seconds=shown)
     advice = "let NTP set both; the database's clock decides what is too old or too far ahead"
     grave = -seconds > ahead_seconds_max
-    return Finding("clock", State.FAILED if grave else State.WARNING, found, advice)
+    state = State.FAILED if grave else State.WARNING
+    return finding_of("clock", state, text, advice, seconds=shown)
 
 
 def judge_ledger(guard: LedgerGuard, *, allow_unsafe: bool) -> Finding:
@@ -191,13 +205,15 @@ def judge_gap(definition: MeterDefinition, interval: timedelta) -> Finding:
     """Judge whether a gauge's `max_gap` allows for a lost sample or two."""
     check = f"max_gap of {definition.name}"
     seconds, allowed = interval.total_seconds(), definition.max_gap_seconds
-    found = f"samples come every {seconds:g} s, gaps up to {allowed} s are billed"
+    text = "samples come every %(seconds)s s, gaps up to %(allowed)s s are billed"
+    values = {"seconds": f"{seconds:g}", "allowed": allowed}
     advice = f"set max_gap_seconds to {INTERVALS_MIN * seconds:g} or more in the meter file"
     if seconds > allowed:
-        return Finding(check, State.FAILED, f"{found}: hence nothing is", advice)
+        text += ": hence nothing is"
+        return finding_of(check, State.FAILED, text, advice, **values)
     if allowed < INTERVALS_MIN * seconds:
-        return Finding(check, State.WARNING, found, advice)
-    return Finding(check, State.OK, found)
+        return finding_of(check, State.WARNING, text, advice, **values)
+    return finding_of(check, State.OK, text, **values)
 
 
 def judge_shared_series(shared: Sequence[SharedSeries]) -> Finding:
@@ -232,7 +248,8 @@ def judge_unpriced(rows: Sequence[Mapping[str, object]]) -> Finding:
     shown = ", ".join(f"{row['meter']} {row['flavor']}".rstrip() for row in rows[:SHOWN_MAX])
     more = f" and {len(rows) - SHOWN_MAX} more" if len(rows) > SHOWN_MAX else ""
     advice = "os-credits price set METER --flavor FLAVOR CREDITS --from HOUR charges it"
-    return Finding("prices", State.WARNING, f"usage without a price: {shown}{more}", advice)
+    text = "usage without a price: %(usage)s"
+    return finding_of("prices", State.WARNING, text, advice, usage=shown + more)
 
 
 def judge_queue(
@@ -242,11 +259,12 @@ def judge_queue(
     if oldest is None:
         return Finding("queue", State.OK, "nothing waits to be rated")
     seconds = max((now - oldest).total_seconds(), 0)
-    found = f"{sample_count} samples in {batch_count} batches wait for up to {seconds:.0f} s"
+    text = "%(samples)s samples in %(batches)s batches wait for up to %(seconds)s s"
+    values = {"samples": sample_count, "batches": batch_count, "seconds": f"{seconds:.0f}"}
     if seconds <= WAITING_SECONDS_MAX:
-        return Finding("queue", State.OK, found)
+        return finding_of("queue", State.OK, text, **values)
     advice = "is a service running, and not each with OS_CREDITS_ENDPOINTS_ONLY? See its log"
-    return Finding("queue", State.WARNING, found, advice)
+    return finding_of("queue", State.WARNING, text, advice, **values)
 
 
 def judge_channels(
@@ -267,25 +285,31 @@ def judge_channels(
 def judge_posts(channel: Channel, counts: Mapping[MailState, int]) -> Finding:
     """Judge what became of the notices that went to a webhook or a portal."""
     name = f"{channel} notices"
-    waiting, refused = counts[MailState.PENDING], counts[MailState.REFUSED]
-    found = f"{counts[MailState.SENT]} sent, {waiting} waiting, {refused} refused"
-    if refused:
+    values = _counts(counts)
+    if counts[MailState.REFUSED]:
         advice = "column last_error of table mail says why; are its URL and secret still right?"
-        return Finding(name, State.WARNING, found, advice)
-    return Finding(name, State.OK, found)
+        return finding_of(name, State.WARNING, BECAME, advice, **values)
+    return finding_of(name, State.OK, BECAME, **values)
+
+
+def _counts(counts: Mapping[MailState, int]) -> dict[str, object]:
+    return {
+        "sent": counts[MailState.SENT],
+        "waiting": counts[MailState.PENDING],
+        "refused": counts[MailState.REFUSED],
+    }
 
 
 def judge_mails(counts: Mapping[MailState, int], *, sends_mail: bool) -> Finding:
     """Judge what became of the mails so far."""
-    waiting, refused = counts[MailState.PENDING], counts[MailState.REFUSED]
-    found = f"{counts[MailState.SENT]} sent, {waiting} waiting, {refused} refused"
-    if refused:
+    values = _counts(counts)
+    if counts[MailState.REFUSED]:
         advice = "look at the owners' addresses: os-credits project owner list"
-        return Finding("mails", State.WARNING, found, advice)
-    if waiting and not sends_mail:
+        return finding_of("mails", State.WARNING, BECAME, advice, **values)
+    if counts[MailState.PENDING] and not sends_mail:
         advice = "OS_CREDITS_MAIL_HOST is blank: name a mail server, or nobody hears of them"
-        return Finding("mails", State.WARNING, found, advice)
-    return Finding("mails", State.OK, found)
+        return finding_of("mails", State.WARNING, BECAME, advice, **values)
+    return finding_of("mails", State.OK, BECAME, **values)
 
 
 def judge_portal(health: PortalHealth, *, asks_portal: bool) -> Finding:

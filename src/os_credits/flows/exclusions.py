@@ -6,7 +6,7 @@ that come later too, and whatever it covers counts again once it is lifted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,8 +14,10 @@ import numpy as np
 from os_credits.domain.exclusion import Exclusions
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.change import SAMPLES_AT_ONCE_MAX, apply_change, in_columns, sample_groups
+from os_credits.flows.effect import Effect, checked
 from os_credits.flows.memory import Facts, read_pricing
 from os_credits.flows.reprice import Change
+from os_credits.flows.whereabouts import Places, follow_removal
 from os_credits.store import batches, exclusions, rating_state, retention, samples, series
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, previewed, transaction
@@ -24,8 +26,11 @@ from os_credits.store.samples import FIRST_MOMENT, LAST_MOMENT
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from numpy.typing import NDArray
+
     from os_credits.domain.pricing import Pricing
     from os_credits.store.pool import Connection
+    from os_credits.store.samples import StoredSamples
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +51,17 @@ class ExclusionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Excluded:
-    """An exclusion's id (None for a preview), how many samples it took out, what that changed."""
+    """An exclusion's id (None for a preview), how many samples it took out, what that changed.
+
+    `effect` stands for the change, for a call that is to have just this one; `is_new` is false
+    where such a call had made it before.
+    """
 
     exclusion_id: int | None
     sample_count: int
     change: Change
+    effect: str = ""
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,19 +72,45 @@ class Lifted:
 
 
 async def exclude(
-    pool: Pool, request: ExclusionRequest, *, window_ms: int, preview: bool = False
+    pool: Pool,
+    request: ExclusionRequest,
+    *,
+    window_ms: int,
+    preview: bool = False,
+    effect: str | None = None,
 ) -> Excluded:
     """Take samples out of the set, with the corrections that this causes.
 
-    With `preview`, everything is worked out and nothing is kept. Raises InvalidInput for a
-    period that is empty or reaches back into what was dropped, NotFound for a series that is
-    not the project's.
+    With `preview`, everything is worked out and nothing is kept; with `effect`, as a preview
+    gave it, it is done once, and only if it still has that effect. Raises Conflict else,
+    InvalidInput for a period that is empty or reaches back into what was dropped, NotFound for
+    a series that is not the project's.
     """
+    asked = Effect.read(effect)
     _check(request)
     async with previewed(pool, preview=preview) as conn:
         await rating_state.lock(conn)
+        last_id = await exclusions.read_last_id(conn, request.project_id)
+        if asked is not None and asked.last_id != last_id:
+            return await _excluded_before(conn, asked, last_id, request)
         done = await exclude_within(conn, request, window_ms=window_ms)
-    return Excluded(None, done.sample_count, done.change) if preview else done
+        seen = await checked(conn, done.change, last_id, asked)
+    done = replace(done, effect=str(seen))
+    return replace(done, exclusion_id=None) if preview else done
+
+
+async def _excluded_before(
+    conn: Connection, asked: Effect, last_id: int, request: ExclusionRequest
+) -> Excluded:
+    """Give what a repetition of the same call finds; raises Conflict if others excluded more."""
+    found = await exclusions.find_exclusion(conn, last_id)
+    names = tuple(one.name for one in fields(ExclusionRequest))
+    is_next = await exclusions.read_last_id(conn, request.project_id, before=last_id)
+    if is_next != asked.last_id or any(
+        getattr(found, name) != getattr(request, name) for name in names
+    ):
+        raise Conflict("other samples of this project were excluded since the preview")
+    return Excluded(last_id, 0, Change(), str(asked), is_new=False)
 
 
 async def exclude_within(
@@ -98,28 +135,29 @@ async def exclude_within(
     )
     await rating_state.raise_epoch(conn)
     start, end = request.starts_at or FIRST_MOMENT, request.ends_at or LAST_MOMENT
-    pricing, facts = await read_pricing(conn), Facts()
+    pricing, facts, places = await read_pricing(conn), Facts(), Places()
+    places.use(pricing.meters)
     count, change = 0, Change()
     async for counts in sample_groups(conn, concerned, start, end):
         count += sum(counts.values())
-        change.join(await _take_out(conn, list(counts), start, end, facts, pricing, window_ms))
+        rows = await samples.read_period(conn, list(counts), start, end)
+        inside = samples.within(rows, start, end)
+        change.join(await _take_out(conn, rows, inside, facts, pricing, window_ms))
+        await samples.delete_period(conn, list(counts), start, end)
+        await follow_removal(conn, places, rows, inside, start)
     return Excluded(exclusion_id, count, change)
 
 
 async def _take_out(
     conn: Connection,
-    series_ids: list[int],
-    start: datetime,
-    end: datetime,
+    rows: StoredSamples,
+    inside: NDArray[np.bool_],
     facts: Facts,
     pricing: Pricing,
     window_ms: int,
 ) -> Change:
-    rows = await samples.read_period(conn, series_ids, start, end)
     await facts.learn(conn, rows.label_set_ids)
-    inside = samples.within(rows, start, end)
     await exclusions.keep_excluded(conn, rows.where(inside))
-    await samples.delete_period(conn, series_ids, start, end)
     before = in_columns(rows, facts)
     return await apply_change(
         conn,

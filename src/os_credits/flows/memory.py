@@ -15,6 +15,7 @@ from os_credits.domain.period import to_ms
 from os_credits.domain.price import PriceList
 from os_credits.domain.pricing import Meters, Pricing, Whitelist
 from os_credits.domain.settlement import Settlements
+from os_credits.flows.whereabouts import Places
 from os_credits.store import (
     exclusions,
     flavors,
@@ -171,6 +172,7 @@ class Memory:
         """Know nothing, for no epoch."""
         self.facts = Facts()
         self.tails = Tails()
+        self.places = Places()
         self.pricing: Pricing | None = None
         self.exclusions: Exclusions | None = None
         self.kept_from_ms: int | None = None
@@ -183,12 +185,16 @@ class Memory:
         self.exclusions = None
         self.kept_from_ms = None
         self.tails.clear()
+        self.places.forget()
 
     def enter(self, epoch: Epoch) -> None:
         """Begin a turn: forget everything unless it was learned in this very epoch."""
         is_other_database = self._epoch is None or epoch.database != self._epoch.database
         if is_other_database or len(self.facts.by_id) > LABEL_SETS_MAX:
             self.facts = Facts()
+        if is_other_database:
+            self.places = Places()
+        self.places.make_room()
         if epoch != self._epoch:
             self.forget()
             self._epoch = epoch
@@ -197,6 +203,7 @@ class Memory:
         """Give meters, prices, whitelist and settlements, read once in an epoch."""
         if self.pricing is None:
             self.pricing = await read_pricing(conn)
+            self.places.use(self.pricing.meters)
         return self.pricing
 
     async def read_kept_from_ms(self, conn: Connection) -> int:

@@ -129,13 +129,13 @@ async def visible_to(conn: Connection, access: Access) -> set[int] | None:
     """
     if access.projects is None:
         return None
-    found = await _numbers_of(conn, access.projects)
+    found = await numbers_of(conn, access.projects)
     revisions = await organisations.read_memberships_of(conn, found)
     tree = Tree(await places.read_places(conn))
     return tree.above(holds_of(revisions)) | set(access.organisations or ())
 
 
-async def _numbers_of(conn: Connection, among: Collection[str]) -> list[int]:
+async def numbers_of(conn: Connection, among: Collection[str]) -> list[int]:
     """Give our ids of the projects that names, cloud ids and `#` with our ids mean."""
     numbers = [_NUMBER.fullmatch(one) for one in among]
     if all(numbers):

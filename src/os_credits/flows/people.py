@@ -2,28 +2,46 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from os_credits.domain.login import email_digest
 from os_credits.domain.person import PEOPLE_MAX, address_key, change_people
 from os_credits.errors import Conflict, NotFound
-from os_credits.store import people, projects, rating_state
+from os_credits.store import (
+    audit,
+    batches,
+    invitations,
+    login_attempts,
+    logins,
+    managers,
+    people,
+    projects,
+    rating_state,
+    sessions,
+)
 from os_credits.store.pool import transaction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from os_credits.domain.login import Login
     from os_credits.domain.person import PeopleChange, Person, PersonChange
     from os_credits.store.pool import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
 class Erased:
-    """How many projects and mails an address was taken from; `pending_count` were not yet sent."""
+    """How many projects and mails an address was taken from; `pending_count` were not yet sent.
+
+    `login_count` is 1 if it could log in, `organisation_count` tells how many it managed.
+    """
 
     project_count: int
     mail_count: int
     pending_count: int
+    login_count: int = 0
+    organisation_count: int = 0
 
 
 async def replace_people(
@@ -117,7 +135,7 @@ def _unknown() -> NotFound:
 
 
 async def erase(pool: Pool, email: str) -> Erased:
-    """Take an address, however it is spelled, from all projects and all mails, at once.
+    """Take an address, however it is spelled, from all projects, mails and logins, at once.
 
     Mails that wait are refused; one that is just being sent may still arrive. Nothing is rated
     meanwhile, so that the locks of several projects come in one order.
@@ -130,4 +148,31 @@ async def erase(pool: Pool, email: str) -> Erased:
             locked.update(of)
         await people.delete_people(conn, [(project_id, email) for project_id in of])
         mails = await people.erase_mails(conn, email)
-        return Erased(len(of), mails.mail_count, mails.pending_count)
+        managed = await managers.delete_manager_everywhere(conn, email)
+        login = await logins.find_login_of(conn, email)
+        if login is not None:
+            await _forget_login(conn, login)
+        await login_attempts.delete_attempts_at(conn, email_digest(email))
+        # Last but for the login's address, since each of these steps was noted with the address.
+        await audit.forget_in_audit(conn, email)
+        if login is not None:
+            await logins.erase_address(conn, login.id)
+        return Erased(
+            project_count=len(of),
+            mail_count=mails.mail_count,
+            pending_count=mails.pending_count,
+            login_count=int(login is not None),
+            organisation_count=managed,
+        )
+
+
+async def _forget_login(conn: Connection, login: Login) -> None:
+    """Let a person in no more, and forget all but the address of the login."""
+    await logins.lock_login(conn, login.id)
+    await sessions.delete_sessions(conn, login.id)
+    await invitations.delete_invitations(conn, login.id)
+    await logins.forget_password(conn, login.id)
+    now = await batches.read_now(conn)
+    await logins.update_login(
+        conn, replace(login, name="", language="", is_administrator=False, disabled_at=now)
+    )

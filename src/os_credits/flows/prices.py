@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro
-from os_credits.domain.period import from_ms, full_hour, to_ms
+from os_credits.domain.period import from_ms, full_hour
 from os_credits.domain.price import Price, PriceList
 from os_credits.errors import Conflict, InvalidInput, NotFound
+from os_credits.flows.effect import Effect, checked
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change, reprice
 from os_credits.rating.quote import PriceTable
@@ -28,8 +27,6 @@ if TYPE_CHECKING:
 
 # How many of the projects that a price concerns most are named.
 PROJECTS_NAMED_MAX = 10
-# Until when hours were closed (ms), the newest price of the meter, and a digest of what moves.
-_EFFECT = re.compile(r"([0-9]{1,15})\.([0-9]{1,18})\.([0-9a-f]{32})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ async def set_price(
     that is no full hour.
     """
     start = full_hour(valid_from, where="valid_from")
-    asked = _Effect.read(effect) if effect else None
+    asked = Effect.read(effect)
     async with previewed(pool, preview=preview) as conn:
         await rating_state.lock(conn)
         await _check_usage_kept(conn, start)
@@ -125,10 +122,8 @@ async def set_price(
             replace(pricing, prices=PriceList([*stored, replace(new, id=price_id)])),
             preview=preview,
         )
-        closed_ms = to_ms(await rating_state.read_closed_until(conn))
-        if asked is not None and asked != _Effect.of(change, asked.closed_ms, last_id):
-            raise Conflict("the effect is another one since the preview")
-    return _price_change(None if preview else price_id, change, closed_ms, last_id)
+        seen = await checked(conn, change, last_id, asked)
+    return _price_change(None if preview else price_id, change, seen)
 
 
 async def _flavor_id(conn: Connection, flavor: str | None) -> int | None:
@@ -146,43 +141,17 @@ async def _check_usage_kept(conn: Connection, start: datetime) -> None:
         )
 
 
-def _set_before(stored: Sequence[Price], asked: _Effect, new: Price) -> PriceChange:
+def _set_before(stored: Sequence[Price], asked: Effect, new: Price) -> PriceChange:
     """Give what a repetition of the same call finds; raises Conflict if others set prices."""
     later = [one for one in stored if one.meter_id == new.meter_id and one.id > asked.last_id]
     if [replace(one, id=new.id, created_at=None) for one in later] != [new]:
         raise Conflict("another price of this meter was set since the preview")
-    done = _price_change(later[0].id, Change(), asked.closed_ms, asked.last_id)
+    done = _price_change(later[0].id, Change(), asked)
     return replace(done, is_new=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Effect:
-    """What changes in hours before `closed_ms`, if `last_id` is the meter's newest price."""
-
-    closed_ms: int
-    last_id: int
-    digest: str
-
-    @classmethod
-    def of(cls, change: Change, closed_ms: int, last_id: int) -> _Effect:
-        moved = "\n".join(map(repr, sorted(change.before(closed_ms).items())))
-        return cls(closed_ms, last_id, hashlib.sha256(moved.encode()).hexdigest()[:32])
-
-    @classmethod
-    def read(cls, text: str) -> _Effect:
-        match = _EFFECT.fullmatch(text)
-        if match is None:
-            raise InvalidInput("must be as a preview gave it", where="effect")
-        return cls(int(match[1]), int(match[2]), match[3])
-
-    def __str__(self) -> str:
-        return f"{self.closed_ms}.{self.last_id}.{self.digest}"
-
-
-def _price_change(
-    price_id: int | None, change: Change, closed_ms: int, last_id: int
-) -> PriceChange:
-    booked = change.before(closed_ms)
+def _price_change(price_id: int | None, change: Change, seen: Effect) -> PriceChange:
+    booked = change.before(seen.closed_ms)
     hours = change.hours_ms
     by_project = sorted(change.by_project.items(), key=lambda item: (-abs(item[1]), item[0]))
     return PriceChange(
@@ -199,7 +168,7 @@ def _price_change(
         projects=tuple(
             (project_id, from_micro(micro)) for project_id, micro in by_project[:PROJECTS_NAMED_MAX]
         ),
-        effect=str(_Effect.of(change, closed_ms, last_id)),
+        effect=str(seen),
     )
 
 

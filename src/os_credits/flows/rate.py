@@ -20,6 +20,7 @@ from os_credits.domain.period import from_ms
 from os_credits.flows.change import apply_change
 from os_credits.flows.memory import NO_SAMPLE_MS, Memory
 from os_credits.flows.reprice import reprice_projects
+from os_credits.flows.whereabouts import follow_samples
 from os_credits.rating.merge import Merge, merge
 from os_credits.rating.usage import SampleColumns
 from os_credits.store import batches, exclusions, projects, rating_state, samples
@@ -64,8 +65,10 @@ class _Neighbourhood:
     rows: StoredSamples
     fits: NDArray[np.bool_]
     flavor_ids: NDArray[np.int64]
+    places: NDArray[np.int64]
     merge: Merge
     late_series: NDArray[np.int64]
+    new_count: int
     late_count: int
 
     def columns(self, chosen: NDArray[np.intp]) -> SampleColumns:
@@ -157,13 +160,14 @@ class Rater:
         batch = await batches.take_batches(conn, samples_max=self._samples_max, newest_id=newest_id)
         if batch is None:
             return None
+        pricing = await self.memory.read_pricing(conn)
         await self.memory.facts.learn(conn, batch.label_set_ids)
         series_ids, *_ = self.memory.facts.columns(batch.label_set_ids)
         taken = StoredSamples(series_ids, batch.times_ms, batch.values, batch.label_set_ids)
         new = await self._included(conn, taken)
         around = await self._read_neighbourhood(conn, new)
         await self._write_samples(conn, around)
-        pricing = await self.memory.read_pricing(conn)
+        await self._follow_places(conn, around)
         await apply_change(
             conn,
             self.memory.facts,
@@ -211,8 +215,15 @@ class Rater:
         _, fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
         # The only NaN that is stored is the stale marker.
         fits &= ~np.isnan(rows.values)
+        places = np.zeros(len(rows), np.int64)
+        if self.memory.places.are_named:
+            # Of two that differ in nothing else, always the same one tells where the series is.
+            places = await self.memory.places.column(conn, rows.label_set_ids)
+            ranks = ranks * (len(places) + 1) + self.memory.places.ranks(places)
         merged = merge(rows.series_ids, rows.times_ms, rows.values, fits, ranks, len(new))
-        return _Neighbourhood(rows, fits, flavor_ids, merged, late_series, int(is_late.sum()))
+        return _Neighbourhood(
+            rows, fits, flavor_ids, places, merged, late_series, len(new), int(is_late.sum())
+        )
 
     async def _write_samples(self, conn: Connection, around: _Neighbourhood) -> None:
         inserted = around.rows.where(around.merge.inserted)
@@ -222,6 +233,17 @@ class Rater:
             await samples.replace_samples(conn, around.rows.where(around.merge.replaced))
         self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
         self.memory.tails.forget(around.late_series)
+
+    async def _follow_places(self, conn: Connection, around: _Neighbourhood) -> None:
+        after = around.merge.after
+        await follow_samples(
+            conn,
+            self.memory.places,
+            around.rows.where(after),
+            around.places[after],
+            after < around.new_count,
+            around.late_series,
+        )
 
     async def _rename(self, conn: Connection, new: StoredSamples, pricing: Pricing) -> None:
         """Let the latest sample that gives a name name its project (never one without an id)."""

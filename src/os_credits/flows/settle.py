@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import from_micro, to_micro
 from os_credits.domain.period import HOUR, full_hour, to_ms
 from os_credits.domain.usage import UsageKind
-from os_credits.errors import InvalidInput, NotFound
+from os_credits.errors import Conflict, InvalidInput, NotFound
+from os_credits.flows.effect import Effect, checked
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change, reprice
 from os_credits.rating.charge import credits_of_usage
@@ -26,12 +27,12 @@ from os_credits.store.usage_reads import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from os_credits.domain.amount import Credits
     from os_credits.domain.pricing import Pricing
-    from os_credits.domain.settlement import Verdict
+    from os_credits.domain.settlement import Settlement, Verdict
     from os_credits.store.pool import Connection
 
 
@@ -59,10 +60,16 @@ class SettlementRequest:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A settlement's id (None for a preview), and what it changed."""
+    """A settlement's id (None for a preview), and what it changed.
+
+    `effect` stands for that, for a call that is to have just this one; `is_new` is false where
+    such a call had settled it before.
+    """
 
     settlement_id: int | None
     change: Change
+    effect: str
+    is_new: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,13 +181,17 @@ def _unsettled(
     )
 
 
-async def settle(pool: Pool, request: SettlementRequest, *, preview: bool = False) -> Settled:
+async def settle(
+    pool: Pool, request: SettlementRequest, *, preview: bool = False, effect: str | None = None
+) -> Settled:
     """Store a verdict and charge, or stop charging, what it concerns.
 
-    It holds for usage that is found in its hours later, too. With `preview`, nothing is kept.
-    Raises InvalidInput for hours that are none, or whose usage is no longer kept, NotFound for
-    a series that is not the project's.
+    It holds for usage that is found in its hours later, too. With `preview`, nothing is kept;
+    with `effect`, as a preview gave it, it is settled once, and only if it still has that effect.
+    Raises Conflict else, InvalidInput for hours that are none, or whose usage is no longer kept,
+    NotFound for a series that is not the project's.
     """
+    asked = Effect.read(effect)
     first = full_hour(request.first_hour, where="first_hour")
     end = full_hour(request.end_hour, where="end_hour")
     if first >= end:
@@ -196,6 +207,10 @@ async def settle(pool: Pool, request: SettlementRequest, *, preview: bool = Fals
             conn, request.project_id, meter_id=request.meter_id, series_id=request.series_id
         ):
             raise NotFound(f"there is no series {request.series_id} of this project and meter")
+        before = await settlements.list_settlements(conn, request.project_id)
+        last_id = max((one.id for one in before), default=0)
+        if asked is not None and asked.last_id != last_id:
+            return _settled_before(before, asked, request)
         settlement_id = await settlements.insert_settlement(
             conn,
             project_id=request.project_id,
@@ -217,4 +232,18 @@ async def settle(pool: Pool, request: SettlementRequest, *, preview: bool = Fals
             end=end,
         )
         change = await reprice(conn, chosen, await read_pricing(conn))
-    return Settled(None if preview else settlement_id, change)
+        seen = await checked(conn, change, last_id, asked)
+    return Settled(None if preview else settlement_id, change, str(seen))
+
+
+def _settled_before(
+    known: Sequence[Settlement], asked: Effect, request: SettlementRequest
+) -> Settled:
+    """Give what a repetition of the same call finds; raises Conflict if others have settled."""
+    names = tuple(one.name for one in fields(SettlementRequest))
+    later = [one for one in known if one.id > asked.last_id]
+    if [[getattr(one, name) for name in names] for one in later] != [
+        [getattr(request, name) for name in names]
+    ]:
+        raise Conflict("something else of this project was settled since the preview")
+    return Settled(later[0].id, Change(), str(asked), is_new=False)

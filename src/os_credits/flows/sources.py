@@ -13,6 +13,7 @@ from uuid import UUID, uuid4
 
 from os_credits import __version__
 from os_credits.domain.source import SourceKey, SourceState, new_source
+from os_credits.domain.text import legible
 from os_credits.flows.source_counts import joined
 from os_credits.store import batches, copies, key_uses, keys, sources
 from os_credits.store.pool import transaction
@@ -55,7 +56,7 @@ class Reporter:
                 process_id=os.getpid(),
                 version=__version__,
                 up=timedelta(seconds=time.monotonic() - self.started),
-                jobs=list(self.jobs()),
+                jobs=[{**job, "last_error": legible(job["last_error"])} for job in self.jobs()],
             )
             await copies.forget_copies(conn, before=now - COPY_FORGOTTEN_AFTER)
         await self._tell_uses()

@@ -21,6 +21,8 @@ from os_credits.notify.headers import mailbox, one_line, split_mailbox, text_hea
 from os_credits.notify.wording import Wording
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from os_credits.domain.mail import DueMail
 
 # Headers that were stored as written are sent as written.
@@ -94,7 +96,7 @@ def render(mail: DueMail, letterhead: Letterhead) -> EmailMessage:
     Raises InvalidInput if the recipient is no mail address, MailDelayed if a template of the
     operator's is broken.
     """
-    envelope = _envelope(mail, letterhead)
+    envelope = envelope_of(mail.recipient, mail.recipient_name, letterhead)
     reader = Reader(
         letterhead.wording,
         letterhead.language_of(mail.language),
@@ -102,8 +104,24 @@ def render(mail: DueMail, letterhead: Letterhead) -> EmailMessage:
         letterhead.precision,
     )
     content = reader.read(mail, redirected_from=envelope.redirected_from)
+    created_at = max(one.notice.created_at for one in mail.tidings)
+    return compose(letterhead, envelope, content, mail.message_id, created_at)
+
+
+def compose(
+    letterhead: Letterhead,
+    envelope: Envelope,
+    content: Content,
+    message_id: str,
+    created_at: datetime,
+) -> EmailMessage:
+    """Put what a mail tells into its form, for the server; raises MailDelayed."""
     message = EmailMessage(policy=_AS_WRITTEN)
-    _put_headers(message, mail, letterhead, envelope, content)
+    _put_headers(message, letterhead, envelope, content)
+    message["Date"] = format_datetime(created_at.astimezone(UTC))
+    message.set_raw("Message-ID", message_id)
+    # RFC 3834: away messages do not answer such a mail.
+    message["Auto-Submitted"] = "auto-generated"
     text, page = (
         letterhead.wording.form(form, content.for_template()) for form in ("mail.txt", "mail.html")
     )
@@ -113,22 +131,23 @@ def render(mail: DueMail, letterhead: Letterhead) -> EmailMessage:
     return message
 
 
-def _envelope(mail: DueMail, letterhead: Letterhead) -> Envelope:
-    recipient = mail_address(mail.recipient, where="recipient")
-    owner = mailbox(one_line(mail.recipient_name), recipient)
-    copies = tuple(copy for copy in map(mail_address, letterhead.copies) if copy != recipient)
+def envelope_of(
+    email: str, name: str, letterhead: Letterhead, *, with_copies: bool = True
+) -> Envelope:
+    """Say to whom a mail goes; raises InvalidInput if the recipient is no mail address."""
+    recipient = mail_address(email, where="recipient")
+    owner = mailbox(one_line(name), recipient)
+    copies = tuple(
+        copy for copy in map(mail_address, letterhead.copies) if with_copies and copy != recipient
+    )
     if not letterhead.override:
         return Envelope(owner, copies)
-    told = [f"{one_line(mail.recipient_name)} <{recipient}>".strip(), *copies]
+    told = [f"{one_line(name)} <{recipient}>".strip(), *copies]
     return Envelope(mail_address(letterhead.override), (), (owner, *copies), ", ".join(told))
 
 
 def _put_headers(
-    message: EmailMessage,
-    mail: DueMail,
-    letterhead: Letterhead,
-    envelope: Envelope,
-    content: Content,
+    message: EmailMessage, letterhead: Letterhead, envelope: Envelope, content: Content
 ) -> None:
     subject = one_line(content.subject, SUBJECT_LENGTH_MAX)
     message.set_raw("Subject", text_header("Subject", subject))
@@ -138,8 +157,3 @@ def _put_headers(
         message.set_raw("Cc", ",\r\n ".join(envelope.copies))
     if envelope.intended:
         message.set_raw("X-Intended-Recipient", ",\r\n ".join(envelope.intended))
-    created_at = max(one.notice.created_at for one in mail.tidings)
-    message["Date"] = format_datetime(created_at.astimezone(UTC))
-    message.set_raw("Message-ID", mail.message_id)
-    # RFC 3834: away messages do not answer such a mail.
-    message["Auto-Submitted"] = "auto-generated"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from os_credits.store.pool import Connection
 
@@ -102,3 +103,59 @@ async def has_admin_key(conn: Connection) -> bool:
         "SELECT EXISTS (SELECT FROM api_key WHERE 'admin' = ANY(scopes) AND revoked_at IS NULL)"
     )
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class Unbooked:
+    """Charges of closed hours that differ from what is booked: how many, and since when."""
+
+    count: int
+    since: datetime | None
+
+
+async def read_unbooked(conn: Connection, closed_until: datetime) -> Unbooked:
+    """Count what was charged for hours before this one and is not booked."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) AS count, min(differs_since) AS since FROM charge
+        WHERE charged <> booked AND hour < $1
+        """,
+        closed_until,
+    )
+    assert row is not None  # noqa: S101 - a count always gives a row
+    return Unbooked(row["count"], row["since"])
+
+
+async def read_last_booking(conn: Connection) -> datetime | None:
+    """Give when the last entry was booked; None before the first."""
+    booked_at: datetime | None = await conn.fetchval(
+        "SELECT booked_at FROM entry ORDER BY id DESC LIMIT 1"
+    )
+    return booked_at
+
+
+async def read_forecast_age(conn: Connection) -> tuple[int, datetime | None]:
+    """Count forecasts and give when the last of them was made."""
+    row = await conn.fetchrow("SELECT count(*) AS count, max(computed_at) AS latest FROM forecast")
+    assert row is not None  # noqa: S101 - a count always gives a row
+    return row["count"], row["latest"]
+
+
+async def count_invitations(conn: Connection) -> tuple[int, int]:
+    """Count invitations whose mail waits, and those of a week whose mail was refused."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE state = 'pending') AS pending,
+               count(*) FILTER (WHERE state = 'refused'
+                                AND created_at > now() - interval '7 days') AS refused
+        FROM invitation WHERE used_at IS NULL
+        """
+    )
+    assert row is not None  # noqa: S101 - a count always gives a row
+    return row["pending"], row["refused"]
+
+
+async def read_size(conn: Connection) -> int:
+    """Measure the database in bytes, as its files are now."""
+    size: int = await conn.fetchval("SELECT pg_database_size(current_database())")
+    return size

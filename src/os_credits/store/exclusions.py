@@ -71,6 +71,19 @@ async def find_exclusion(conn: Connection, exclusion_id: int) -> Exclusion | Non
     return None if row is None else Exclusion(**dict(row))
 
 
+async def read_last_id(conn: Connection, project_id: int, *, before: int | None = None) -> int:
+    """Give the newest exclusion of a project, lifted or not, 0 if there is none.
+
+    With `before`, the newest of those that came before that one.
+    """
+    last_id = await conn.fetchval(
+        "SELECT max(id) FROM exclusion WHERE project_id = $1 AND ($2::bigint IS NULL OR id < $2)",
+        project_id,
+        before,
+    )
+    return int(last_id or 0)
+
+
 async def list_active_exclusions(conn: Connection) -> list[Exclusion]:
     """Give the exclusions that were not lifted, oldest first."""
     rows = await conn.fetch(

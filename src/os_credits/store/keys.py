@@ -26,6 +26,7 @@ class KeyRecord:
     meters: list[str] | None
     created_at: datetime
     revoked_at: datetime | None
+    used_at: datetime | None = None
 
 
 async def insert_key(
@@ -92,12 +93,24 @@ async def find_access(conn: Connection, digest: bytes) -> Access | None:
     )
 
 
+async def has_admin_key(conn: Connection) -> bool:
+    """Tell whether a key with the scope admin is good."""
+    return bool(
+        await conn.fetchval(
+            """
+            SELECT EXISTS (SELECT FROM api_key
+                           WHERE revoked_at IS NULL AND scopes @> ARRAY['admin'])
+            """
+        )
+    )
+
+
 async def list_keys(conn: Connection) -> list[KeyRecord]:
     """Give every key that was ever made, the oldest first."""
     rows = await conn.fetch(
         """
-        SELECT id, name, scopes, projects, sites, meters, created_at, revoked_at
-        FROM api_key ORDER BY id
+        SELECT id, name, scopes, projects, sites, meters, created_at, revoked_at, used_at
+        FROM api_key LEFT JOIN key_use ON key_use.key_id = api_key.id ORDER BY id
         """
     )
     return [KeyRecord(**dict(row)) for row in rows]

@@ -15,16 +15,24 @@ if TYPE_CHECKING:
 
 
 async def insert_meter(conn: Connection, definition: MeterDefinition) -> int:
-    """Store a new meter without a version and give its id; a known name gives its id too."""
+    """Store a new meter without a version and give its id; a known name gives its id too.
+
+    What of it is not dated holds at once.
+    """
     meter_id = await conn.fetchval(
         """
-        INSERT INTO meter (name, metric, description) VALUES ($1, $2, $3)
-        ON CONFLICT (name) DO UPDATE SET description = excluded.description
+        INSERT INTO meter (name, metric, description, host_label, region_label, provider_label,
+                           state_label)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        ON CONFLICT (name) DO UPDATE SET description = excluded.description,
+            host_label = excluded.host_label, region_label = excluded.region_label,
+            provider_label = excluded.provider_label, state_label = excluded.state_label
         RETURNING id
         """,
         definition.name,
         definition.metric,
         definition.description,
+        *definition.place_labels,
     )
     return int(meter_id)
 
@@ -90,7 +98,8 @@ async def list_versions(conn: Connection) -> list[MeterVersion]:
     """Give all versions of all meters, by meter and start, each with its end."""
     rows = await conn.fetch(
         """
-        SELECT v.id, v.meter_id, v.definition, m.description, v.valid_from,
+        SELECT v.id, v.meter_id, v.definition, m.description, m.host_label, m.region_label,
+               m.provider_label, m.state_label, v.valid_from,
                lead(v.valid_from) OVER (PARTITION BY v.meter_id ORDER BY v.valid_from)
                    AS valid_until
         FROM meter_version v JOIN meter m ON m.id = v.meter_id
@@ -102,7 +111,12 @@ async def list_versions(conn: Connection) -> list[MeterVersion]:
             id=row["id"],
             meter_id=row["meter_id"],
             definition=MeterDefinition(
-                **json.loads(row["definition"]), description=row["description"]
+                **json.loads(row["definition"]),
+                description=row["description"],
+                host=row["host_label"],
+                region=row["region_label"],
+                provider=row["provider_label"],
+                state=row["state_label"],
             ),
             valid_from=row["valid_from"],
             valid_until=row["valid_until"],

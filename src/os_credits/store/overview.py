@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from os_credits.domain.organisation import Organisation
 from os_credits.domain.project import Project
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A project with its place in the list, from 1 on, and the organisation it belongs to."""
+    """A project with its place in the list, from 1 on."""
 
     project: Project
     rank: int
@@ -66,64 +67,17 @@ class ListedPage:
     """
 
     rows: list[Listed]
+    counts: Counts
     shown_count: int
     before: int | None
-
-
-async def count_projects(conn: Connection, chosen: Chosen) -> Counts:
-    """Count what a search finds, by the figures of the last run of their job."""
-    row = await conn.fetchrow(
-        """
-        WITH home AS MATERIALIZED (
-            SELECT DISTINCT ON (project_id) project_id, organisation_id FROM membership
-            WHERE valid_from <= now() AND ($5::bigint[] <> '{}' OR $6::bigint[] IS NOT NULL)
-            ORDER BY project_id, valid_from DESC, id DESC
-        ), ended AS MATERIALIZED (
-            SELECT project_id FROM (
-                SELECT DISTINCT ON (project_id) project_id, is_closed, hour FROM closing
-                ORDER BY project_id, id DESC
-            ) latest WHERE is_closed AND hour <= now()
-        ), found AS (
-            SELECT e.project_id IS NOT NULL AS is_closed, coalesce(f.balance, 0) AS balance,
-                   coalesce(f.granted_now, 0) AS granted
-            FROM project p LEFT JOIN project_figure f ON f.project_id = p.id
-            LEFT JOIN ended e ON e.project_id = p.id LEFT JOIN home h ON h.project_id = p.id
-            WHERE ($1::boolean OR p.id IN (SELECT unnest($2::bigint[]))
-                   OR p.name IN (SELECT unnest($3::text[]))
-                   OR p.external_id IN (SELECT unnest($3::text[])))
-              AND ($4::text = '' OR position(lower($4) IN lower(p.name)) > 0
-                   OR position(lower($4) IN lower(p.external_id)) > 0
-                   OR position(lower($4) IN lower(p.site)) > 0
-                   OR position(lower($4) IN lower(p.domain)) > 0
-                   OR h.organisation_id IN (SELECT unnest($5::bigint[])))
-              AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
-        )
-        SELECT count(*) AS all,
-               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
-                   granted > 0 AND balance < granted * 0.5))) AS low,
-               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
-                   granted > 0 AND balance < granted * 0.2))) AS critical,
-               count(*) FILTER (WHERE NOT is_closed AND (balance < 0 OR (
-                   granted > 0 AND balance <= 0))) AS debt,
-               count(*) FILTER (WHERE is_closed) AS closed
-        FROM found
-        """,
-        chosen.all_seen,
-        chosen.seen_ids,
-        chosen.seen_names,
-        chosen.searched,
-        chosen.found_beneath,
-        chosen.beneath,
-    )
-    assert row is not None  # noqa: S101 - an aggregate always returns its row
-    return Counts(**dict(row))
 
 
 async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
     """Give a part of a sorted list; what has no value to sort by comes last in either direction.
 
     A run-out is that of the forecast, and before all others where nothing is left. A project
-    `after` that is no longer in the list begins with the first one.
+    `after` that is no longer in the list begins with the first one. Order and counts are by the
+    figures of the last run of their job.
     """
     rows = await conn.fetch(
         """
@@ -136,12 +90,21 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
                 SELECT DISTINCT ON (project_id) project_id, is_closed, hour FROM closing
                 ORDER BY project_id, id DESC
             ) latest WHERE is_closed AND hour <= now()
-        ), found AS (
-            SELECT p.id, lower(p.name) AS name, e.project_id IS NOT NULL AS is_closed,
-                   coalesce(f.balance, 0) AS balance, coalesce(f.granted_now, 0) AS granted,
-                   coalesce(f.used, 0) AS used, c.burn_per_day, c.p50, c.state
+        ), found AS MATERIALIZED (
+            SELECT p.id, CASE WHEN $8::text = 'name' THEN lower(p.name) END AS name,
+                   CASE $8 WHEN 'balance' THEN f.balance WHEN 'used' THEN f.used
+                           WHEN 'percent' THEN CASE WHEN f.granted_now > 0
+                                                    THEN f.balance / f.granted_now END
+                           WHEN 'burn' THEN c.burn_per_day
+                           WHEN 'run_out' THEN CASE WHEN c.state = 'out' OR f.balance < 0 THEN 0
+                                                    ELSE extract(epoch FROM c.p50) END
+                   END::float8 AS number,
+                   CASE WHEN e.project_id IS NOT NULL THEN -1
+                        WHEN f.balance < 0 OR (f.granted_now > 0 AND f.balance <= 0) THEN 3
+                        WHEN f.balance < f.granted_now * 0.2 THEN 2
+                        WHEN f.balance < f.granted_now * 0.5 THEN 1 ELSE 0 END AS level
             FROM project p LEFT JOIN project_figure f ON f.project_id = p.id
-            LEFT JOIN forecast c ON c.project_id = p.id
+            LEFT JOIN forecast c ON c.project_id = p.id AND $8 IN ('burn', 'run_out')
             LEFT JOIN ended e ON e.project_id = p.id LEFT JOIN home h ON h.project_id = p.id
             WHERE ($1::boolean OR p.id IN (SELECT unnest($2::bigint[]))
                    OR p.name IN (SELECT unnest($3::text[]))
@@ -152,37 +115,31 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
                    OR position(lower($4) IN lower(p.domain)) > 0
                    OR h.organisation_id IN (SELECT unnest($5::bigint[])))
               AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
-        ), shown AS (
-            SELECT id, name, CASE WHEN $9::boolean THEN -1 ELSE 1 END * CASE $8::text
-                       WHEN 'balance' THEN balance WHEN 'used' THEN used
-                       WHEN 'percent' THEN CASE WHEN granted > 0 THEN balance / granted END
-                       WHEN 'burn' THEN burn_per_day
-                       WHEN 'run_out' THEN CASE WHEN state = 'out' OR balance < 0 THEN 0
-                                                ELSE extract(epoch FROM p50) END
-                   END AS number
-            FROM found WHERE CASE $7::text
-                WHEN 'low' THEN NOT is_closed AND (balance < 0 OR (
-                    granted > 0 AND balance < granted * 0.5))
-                WHEN 'critical' THEN NOT is_closed AND (balance < 0 OR (
-                    granted > 0 AND balance < granted * 0.2))
-                WHEN 'debt' THEN NOT is_closed AND (balance < 0 OR (
-                    granted > 0 AND balance <= 0))
-                WHEN 'closed' THEN is_closed ELSE true END
+        ), counted AS (
+            SELECT count(*) AS all, count(*) FILTER (WHERE level >= 1) AS low,
+                   count(*) FILTER (WHERE level >= 2) AS critical,
+                   count(*) FILTER (WHERE level = 3) AS debt,
+                   count(*) FILTER (WHERE level = -1) AS closed
+            FROM found
         ), ranked AS MATERIALIZED (
             SELECT id, row_number() OVER (
-                ORDER BY number NULLS LAST,
-                         CASE WHEN NOT ($9 AND $8 = 'name') THEN name END,
-                         CASE WHEN $9 AND $8 = 'name' THEN name END DESC, id
-            ) AS rank FROM shown
+                ORDER BY CASE WHEN $9::boolean THEN -number ELSE number END NULLS LAST,
+                         CASE WHEN NOT $9 THEN name END, CASE WHEN $9 THEN name END DESC, id
+            ) AS rank
+            FROM found
+            WHERE CASE $7::text WHEN 'low' THEN level >= 1 WHEN 'critical' THEN level >= 2
+                       WHEN 'debt' THEN level = 3 WHEN 'closed' THEN level = -1 ELSE true END
         ), begun AS (
             SELECT coalesce((SELECT rank FROM ranked WHERE id = $10::bigint), 0) AS rank
         )
         SELECT p.id, p.site, p.external_id, p.domain, p.name, r.rank,
                (SELECT count(*) FROM ranked) AS shown_count,
                (SELECT id FROM ranked
-                WHERE rank = (SELECT greatest(rank - $11::int, 0) FROM begun)) AS before
-        FROM ranked r JOIN project p ON p.id = r.id
-        WHERE r.rank > (SELECT rank FROM begun) AND r.rank <= (SELECT rank + $11 FROM begun)
+                WHERE rank = (SELECT greatest(rank - $11::int, 0) FROM begun)) AS before, counted.*
+        FROM counted LEFT JOIN (
+            SELECT id, rank FROM ranked
+            WHERE rank > (SELECT rank FROM begun) AND rank <= (SELECT rank + $11 FROM begun)
+        ) r ON true LEFT JOIN project p ON p.id = r.id
         ORDER BY r.rank
         """,
         chosen.all_seen,
@@ -197,13 +154,13 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
         chosen.after,
         chosen.limit,
     )
-    if not rows:
-        return ListedPage([], 0, None)
-    is_first = rows[0]["rank"] == 1
+    first = rows[0]
+    is_begin = first["rank"] in (None, 1)
     return ListedPage(
-        rows=[Listed(Project(*tuple(row)[:5]), row["rank"]) for row in rows],
-        shown_count=rows[0]["shown_count"],
-        before=None if is_first else rows[0]["before"] or 0,
+        rows=[Listed(Project(*tuple(row)[:5]), row["rank"]) for row in rows if row["id"]],
+        counts=Counts(*(first[name] for name in ("all", "low", "critical", "debt", "closed"))),
+        shown_count=first["shown_count"],
+        before=None if is_begin else first["before"] or 0,
     )
 
 
@@ -303,3 +260,65 @@ async def refresh_figures(conn: Connection, *, after_id: int, limit: int) -> tup
     )
     assert row is not None  # noqa: S101 - there is no table it could be empty of
     return row["last"], row["stored"]
+
+
+async def list_found_beneath(conn: Connection, searched: str) -> list[int]:
+    """Give the organisations with this in their names, and all that hang beneath them now."""
+    rows = await conn.fetch(
+        """
+        WITH RECURSIVE above AS (
+            SELECT organisation_id, parent_id FROM (
+                SELECT DISTINCT ON (organisation_id) organisation_id, parent_id
+                FROM organisation_place WHERE valid_from <= now()
+                ORDER BY organisation_id, valid_from DESC, id DESC
+            ) latest WHERE parent_id IS NOT NULL
+        ), found AS (
+            SELECT id FROM organisation WHERE position(lower($1::text) IN lower(name)) > 0
+            UNION
+            SELECT a.organisation_id FROM found f JOIN above a ON a.parent_id = f.id
+        )
+        SELECT id FROM found
+        """,
+        searched,
+    )
+    return [row["id"] for row in rows]
+
+
+async def list_beneath(conn: Connection, organisation_id: int) -> list[int]:
+    """Give an organisation and all that hang beneath it now."""
+    rows = await conn.fetch(
+        """
+        WITH RECURSIVE above AS (
+            SELECT organisation_id, parent_id FROM (
+                SELECT DISTINCT ON (organisation_id) organisation_id, parent_id
+                FROM organisation_place WHERE valid_from <= now()
+                ORDER BY organisation_id, valid_from DESC, id DESC
+            ) latest WHERE parent_id IS NOT NULL
+        ), found AS (
+            SELECT $1::bigint AS id
+            UNION
+            SELECT a.organisation_id FROM found f JOIN above a ON a.parent_id = f.id
+        )
+        SELECT id FROM found
+        """,
+        organisation_id,
+    )
+    return [row["id"] for row in rows]
+
+
+async def homes_of(conn: Connection, project_ids: Sequence[int]) -> dict[int, Organisation]:
+    """Give the organisation to which each of these projects belongs now; missing: to none."""
+    rows = await conn.fetch(
+        """
+        SELECT p.id AS project_id, o.id, o.name
+        FROM unnest($1::bigint[]) AS p(id)
+        CROSS JOIN LATERAL (
+            SELECT organisation_id FROM membership
+            WHERE project_id = p.id AND valid_from <= now()
+            ORDER BY valid_from DESC, id DESC LIMIT 1
+        ) m
+        JOIN organisation o ON o.id = m.organisation_id
+        """,
+        project_ids,
+    )
+    return {row["project_id"]: Organisation(row["id"], row["name"]) for row in rows}

@@ -43,6 +43,20 @@ class StoredMail:
 
 
 @dataclass(frozen=True, slots=True)
+class LastMail:
+    """A mail to an address, as a list shows it; `kind` is that of its first notice."""
+
+    id: int
+    project_id: int
+    kind: NoticeKind
+    state: MailState
+    is_digest: bool
+    created_at: datetime
+    sent_at: datetime | None
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
 class ErasedMails:
     """How many mails an address was taken from, and how many of them were yet to be sent."""
 
@@ -202,6 +216,31 @@ async def list_mails(
                 "channel": Channel(row["channel"]),
                 "state": MailState(row["state"]),
                 "kinds": tuple(map(NoticeKind, row["kinds"])),
+            }
+        )
+        for row in rows
+    ]
+
+
+async def list_last_mails(conn: Connection, email: str, *, limit: int) -> list[LastMail]:
+    """Give the latest mails to an address, however it is spelled, the latest first."""
+    rows = await conn.fetch(
+        """
+        SELECT m.id, n.project_id, n.kind, m.state, m.is_digest, m.created_at, m.sent_at,
+               m.last_error
+        FROM mail m JOIN notice n ON n.id = m.notice_id
+        WHERE lower(m.recipient COLLATE "C") = lower($1 COLLATE "C") AND m.channel = 'mail'
+        ORDER BY m.id DESC LIMIT $2
+        """,
+        email,
+        limit,
+    )
+    return [
+        LastMail(
+            **{
+                **dict(row),
+                "kind": NoticeKind(row["kind"]),
+                "state": MailState(row["state"]),
             }
         )
         for row in rows

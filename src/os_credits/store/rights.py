@@ -27,11 +27,14 @@ RIGHTS: Mapping[str, LiteralString] = {
     "budget_void": APPEND,
     "closing": APPEND,
     "daily_charge": APPEND,
+    "daily_host": APPEND,
     "entry": APPEND,
     "exclusion": APPEND,
     "exclusion_lift": APPEND,
     "flavor": APPEND,
+    "flavor_spec": APPEND,
     "grant_void": APPEND,
+    "host": APPEND,
     "instruction": APPEND,
     "label_set": APPEND,
     "mail_notice": APPEND,
@@ -56,7 +59,10 @@ RIGHTS: Mapping[str, LiteralString] = {
         "SELECT, INSERT, UPDATE (recipient, recipient_name, state, attempt_count,"
         " next_attempt_at, last_error, sent_at)"
     ),
-    "meter": "SELECT, INSERT, UPDATE (description)",
+    "meter": (
+        "SELECT, INSERT, UPDATE (description, host_label, region_label, provider_label,"
+        " state_label)"
+    ),
     "project": "SELECT, INSERT, UPDATE (name, named_at)",
     "project_owner": ("SELECT, INSERT, UPDATE (name, role, language, wants, digest), DELETE"),
     "rating_state": "SELECT, UPDATE (writer, epoch, closed_until)",
@@ -89,11 +95,14 @@ RIGHTS: Mapping[str, LiteralString] = {
     "excluded_sample": "SELECT, INSERT, UPDATE, DELETE",
     "expiry": "SELECT, INSERT, UPDATE",
     "forecast": "SELECT, INSERT, UPDATE, DELETE",
+    "host_usage": "SELECT, INSERT, DELETE",
+    "host_usage_day": "SELECT, INSERT, UPDATE",
     "pending_grant": "SELECT, INSERT, DELETE",
     "project_figure": "SELECT, INSERT, UPDATE",
     "sample": "SELECT, INSERT, UPDATE, DELETE",
     "sample_floor": "SELECT, INSERT, UPDATE, DELETE",
     "usage": "SELECT, INSERT, UPDATE, DELETE",
+    "whereabouts": "SELECT, INSERT, UPDATE (host_id, state), DELETE",
 }
 # These work with the owner's rights, and check themselves what they may drop.
 FUNCTIONS: tuple[LiteralString, ...] = (

@@ -140,6 +140,20 @@ async def delete_sessions(conn: Connection, login_id: int, *, but: int = 0) -> i
     return len(rows)
 
 
+async def delete_beyond(conn: Connection, login_id: int, *, kept: int) -> None:
+    """End those sessions of a login that were not used for longest, but for so many."""
+    await conn.execute(
+        """
+        DELETE FROM session WHERE id IN (
+            SELECT id FROM session WHERE login_id = $1
+            ORDER BY last_seen_at DESC, id DESC OFFSET $2
+        )
+        """,
+        login_id,
+        kept,
+    )
+
+
 async def prune_sessions(
     conn: Connection, *, idle: timedelta, limit: int, now: datetime | None = None
 ) -> int:

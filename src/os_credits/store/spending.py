@@ -1,4 +1,4 @@
-"""Tables `charge`, `entry`, `expiry` and `usage`, summed as a project's page shows them."""
+"""Tables `charge`, `entry`, `booked_usage`, `expiry`, `usage`: summed as pages show them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from os_credits.domain.entry import EntryKind
+from os_credits.domain.usage import UsageKind
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What a meter and flavor cost in one hour or day, booked or not."""
+    """What a meter and flavor cost in one hour, day or month, booked or not."""
 
     start: datetime
     meter_id: int
@@ -67,21 +68,60 @@ class Metered:
     unpriced: int
 
 
+@dataclass(frozen=True, slots=True)
+class Uncharged:
+    """What was measured of a meter and flavor, in smallest steps, and is not charged (yet).
+
+    Billed usage lacks a price, suspect and unmetered usage a verdict.
+    """
+
+    meter_id: int
+    flavor_id: int
+    kind: UsageKind
+    quantity: int
+
+
 async def sum_charges(
     conn: Connection,
     project_id: int,
     *,
     start: datetime,
     end: datetime,
-    by: Literal["hour", "day"],
+    by: Literal["hour", "day", "month"],
 ) -> list[Spent]:
-    """Sum a project's charges per hour or UTC day, meter and flavor, oldest first.
+    """Sum a project's charges per hour, UTC day or month, meter and flavor, oldest first.
 
-    What an older service had charged counts in the hour of the opening, without a flavor.
+    The period is one of whole days unless hours are asked for. What an older service had charged
+    counts in the hour of the opening, without a flavor.
     """
+    if by == "hour":
+        return await _sum_hours(conn, project_id, start=start, end=end)
     rows = await conn.fetch(
         """
-        SELECT date_trunc($4, hour, 'UTC') AS start, meter_id, flavor_id, sum(amount) AS credits
+        SELECT date_trunc($4, start, 'UTC') AS start, meter_id, flavor_id, sum(amount) AS credits
+        FROM (
+            SELECT start, meter_id, flavor_id, amount FROM booked_usage
+            WHERE project_id = $1 AND length = 'day' AND start >= $2 AND start < $3
+            UNION ALL
+            SELECT hour, meter_id, flavor_id, charged - booked FROM charge
+            WHERE project_id = $1 AND hour >= $2 AND hour < $3 AND charged <> booked
+        ) used
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """,
+        project_id,
+        start,
+        end,
+        by,
+    )
+    return [Spent(**dict(row)) for row in rows]
+
+
+async def _sum_hours(
+    conn: Connection, project_id: int, *, start: datetime, end: datetime
+) -> list[Spent]:
+    rows = await conn.fetch(
+        """
+        SELECT hour AS start, meter_id, flavor_id, sum(amount) AS credits
         FROM (
             SELECT hour, meter_id, flavor_id, charged AS amount FROM charge
             WHERE project_id = $1 AND hour >= $2 AND hour < $3
@@ -95,7 +135,6 @@ async def sum_charges(
         project_id,
         start,
         end,
-        by,
     )
     return [Spent(**dict(row)) for row in rows]
 
@@ -154,9 +193,18 @@ async def sum_moved(
 
 
 async def list_changes(
-    conn: Connection, project_id: int, *, start: datetime, end: datetime, limit: int
+    conn: Connection,
+    project_id: int,
+    *,
+    start: datetime,
+    end: datetime,
+    limit: int,
+    of_usage: bool = True,
 ) -> list[Change]:
-    """Give what stands in the account besides usage in these hours, the latest first."""
+    """Give what stands in the account besides usage in these hours, the latest first.
+
+    Corrections `of_usage` are among them, if they are wanted.
+    """
     rows = await conn.fetch(
         """
         SELECT hour, kind, amount, reason, meter_id, flavor_id, grant_id, entry_id, booked_at
@@ -166,6 +214,7 @@ async def list_changes(
             FROM entry
             WHERE project_id = $1 AND hour >= $2 AND hour < $3
               AND kind <> 'usage' AND (kind <> 'opening' OR meter_id IS NULL)
+              AND ($5 OR meter_id IS NULL)
             UNION ALL
             SELECT hour, NULL, booked - expired, '', NULL, NULL, grant_id, NULL, NULL, NULL
             FROM expiry
@@ -177,6 +226,7 @@ async def list_changes(
         start,
         end,
         limit,
+        of_usage,
     )
     return [
         Change(**{**dict(row), "kind": None if row["kind"] is None else EntryKind(row["kind"])})
@@ -207,9 +257,13 @@ async def sum_metered(
         """
         SELECT s.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
                coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NULL), 0) AS unpriced
-        FROM series s JOIN usage u ON u.series_id = s.id
-        WHERE s.project_id = $1 AND u.hour >= $2 AND u.hour < $3
-          AND (u.kind = 0 OR u.credits > 0)
+        FROM series s CROSS JOIN LATERAL (
+            SELECT flavor_id, quantity, credits FROM usage
+            WHERE usage.series_id = s.id AND hour >= $2 AND hour < $3
+              AND (kind = 0 OR credits > 0)
+            OFFSET 0
+        ) u
+        WHERE s.project_id = $1
         GROUP BY s.meter_id, u.flavor_id HAVING sum(u.quantity) > 0
         ORDER BY s.meter_id, u.flavor_id
         """,
@@ -221,3 +275,73 @@ async def sum_metered(
         Metered(row["meter_id"], row["flavor_id"], int(row["quantity"]), int(row["unpriced"]))
         for row in rows
     ]
+
+
+async def sum_uncharged(
+    conn: Connection, project_id: int, *, start: datetime, end: datetime
+) -> list[Uncharged]:
+    """Sum what was measured and has no charge, not even of nothing, as far as hours are kept."""
+    rows = await conn.fetch(
+        """
+        SELECT s.meter_id, u.flavor_id, u.kind, sum(u.quantity) AS quantity
+        FROM series s CROSS JOIN LATERAL (
+            SELECT flavor_id, kind, quantity FROM usage
+            WHERE usage.series_id = s.id AND hour >= $2 AND hour < $3
+              AND credits IS NULL AND quantity > 0
+            OFFSET 0
+        ) u
+        WHERE s.project_id = $1
+        GROUP BY s.meter_id, u.flavor_id, u.kind ORDER BY s.meter_id, u.flavor_id, u.kind
+        """,
+        project_id,
+        start,
+        end,
+    )
+    return [
+        Uncharged(row["meter_id"], row["flavor_id"], UsageKind(row["kind"]), int(row["quantity"]))
+        for row in rows
+    ]
+
+
+async def sum_opened(
+    conn: Connection, project_id: int, *, start: datetime, end: datetime
+) -> Credits:
+    """Sum what an older service had charged, where the hour of the opening lies in a period."""
+    total: Credits = await conn.fetchval(
+        """
+        SELECT coalesce(-sum(amount), 0) FROM entry
+        WHERE project_id = $1 AND kind = 'opening' AND meter_id IS NOT NULL
+          AND hour >= $2 AND hour < $3
+        """,
+        project_id,
+        start,
+        end,
+    )
+    return total
+
+
+async def sum_lines_since(conn: Connection, project_id: int, day: datetime) -> Credits:
+    """Give by how much everything from the start of a UTC day on changed the balance.
+
+    Like `history.sum_lines`, but quick however much was booked since.
+    """
+    total: Credits = await conn.fetchval(
+        """
+        SELECT coalesce(sum(amount), 0) FROM (
+            SELECT -amount AS amount FROM booked_usage
+            WHERE project_id = $1 AND length = 'day' AND start >= $2
+            UNION ALL
+            SELECT booked - charged FROM charge
+            WHERE project_id = $1 AND charged <> booked AND hour >= $2
+            UNION ALL
+            SELECT amount FROM entry
+            WHERE project_id = $1 AND meter_id IS NULL AND hour >= $2
+            UNION ALL
+            SELECT booked - expired FROM expiry
+            WHERE project_id = $1 AND expired <> booked AND hour >= $2
+        ) changes
+        """,
+        project_id,
+        day,
+    )
+    return total

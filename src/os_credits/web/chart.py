@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from os_credits.domain.period import to_ms
 from os_credits.domain.text import legible
-from os_credits.web.text import MONTHS, shortened
+from os_credits.web.text import date_text, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,7 +98,7 @@ def _forecast(facts: PageFacts) -> dict[str, Any] | None:
     return {
         "until": _seconds(min(p90 + (p90 - now) / 20, now + shown)),
         "at": _seconds(p50),
-        "label": f"{p50.day} {MONTHS[p50.month - 1]} {p50.year}",
+        "label": date_text(p50.replace(hour=0, minute=0)),
         "early": _path(facts, forecast, p10),
         "middle": _path(facts, forecast, p50),
         "late": _path(facts, forecast, p90),

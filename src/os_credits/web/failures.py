@@ -6,19 +6,20 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
+from os_credits.web.language import N_
 from os_credits.web.room import message_page, see_other
 
 _TITLES = {
-    400: "This address has a mistake",
-    403: "This is not for you",
-    404: "No such page",
-    405: "This cannot be done here",
-    409: "Which one?",
-    413: "That is too much",
-    429: "Too many attempts",
-    503: "Not available right now",
+    400: N_("This address has a mistake"),
+    403: N_("This is not for you"),
+    404: N_("No such page"),
+    405: N_("This cannot be done here"),
+    409: N_("Which one?"),
+    413: N_("That is too much"),
+    429: N_("Too many attempts"),
+    503: N_("Not available right now"),
 }
-_OURS = "Something went wrong"
+_OURS = N_("Something went wrong")
 
 
 def error_page(

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from os_credits.web.language import gettext as _
+from os_credits.web.language import ngettext
+from os_credits.web.text import calendar_day
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -14,10 +18,6 @@ if TYPE_CHECKING:
 
 # Nearer than this, a date is told with its time.
 _NEAR = timedelta(days=2)
-_MONTHS = (
-    "January", "February", "March", "April", "May", "June", "July", "August", "September",
-    "October", "November", "December",
-)  # fmt: skip
 
 
 def words_of(forecast: StoredForecast) -> str:
@@ -25,19 +25,24 @@ def words_of(forecast: StoredForecast) -> str:
     if forecast.p50 is not None:
         day = _day(forecast.p50, 0)
         when = f"{day}, {forecast.p50:%H:%M} UTC" if _is_near(forecast) else day
-        return f"about {when}{_in_brackets(band_of(forecast))}"
+        about = _("about %(when)s", when=when)
+        return f"{about}{_in_brackets(band_of(forecast))}"
     match forecast.state:
         case "short":
-            days = forecast.needs_days
-            return f"needs {days} more day{'' if days == 1 else 's'} of usage"
+            return ngettext(
+                "needs %(num)s more day of usage",
+                "needs %(num)s more days of usage",
+                forecast.needs_days,
+            )
         case "out":
-            return "nothing is left"
+            return _("nothing is left")
         case "idle":
-            return "does not run out: nothing was used for a week"
+            return _("does not run out: nothing was used for a week")
         case "beyond":
-            return f"does not run out within two years{_in_brackets(band_of(forecast))}"
+            beyond = _("does not run out within two years")
+            return f"{beyond}{_in_brackets(band_of(forecast))}"
         case _:
-            return "could not be worked out"
+            return _("could not be worked out")
 
 
 def band_of(forecast: StoredForecast) -> str:
@@ -47,22 +52,22 @@ def band_of(forecast: StoredForecast) -> str:
     if p10 is None:
         return ""
     if p90 is None:
-        return f"{_day(p10, year)} at the earliest"
+        return _("%(day)s at the earliest", day=_day(p10, year))
     if _is_near(forecast) and p10.date() == p90.date():
-        return f"between {p10:%H:%M} and {p90:%H:%M}"
+        return _("between %(first)s and %(last)s", first=f"{p10:%H:%M}", last=f"{p90:%H:%M}")
     if p10.date() == p90.date():
         return ""
     # Both years or none: a band over New Year would be hard to read else.
     year = year if p10.year == p90.year == year else 0
-    return f"between {_day(p10, year)} and {_day(p90, year)}"
+    return _("between %(first)s and %(last)s", first=_day(p10, year), last=_day(p90, year))
 
 
 def gain_of(without: Mapping[str, Any]) -> str:
     """Say how much longer credits last without some resources."""
     days = without["days"]
     if days is None:
-        return "more than two years"
-    return f"{days} day" if days == "+1" else f"{days} days"
+        return _("more than two years")
+    return ngettext("%(days)s day", "%(days)s days", int(days), days=days)
 
 
 def _is_near(forecast: StoredForecast) -> bool:
@@ -70,7 +75,7 @@ def _is_near(forecast: StoredForecast) -> bool:
 
 
 def _day(moment: datetime, year: int) -> str:
-    day = f"{moment.day} {_MONTHS[moment.month - 1]}"
+    day = calendar_day(moment, is_long=True)
     return day if moment.year == year else f"{day} {moment.year}"
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits
+from os_credits.web.language import N_, gettext
 from os_credits.web.steps import NOTHING, ItemKey, Row, merged, steps_of
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 # Columns and colours for meters and flavors; beyond, the last one sums up the rest.
 COLUMNS_MAX = 7
-OTHERS = "others"
+OTHERS = N_("others")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,7 @@ def view_of(facts: PageFacts) -> HistoryView:
     own_columns = COLUMNS_MAX if len(order) <= COLUMNS_MAX else COLUMNS_MAX - 1
     labels = _labels(facts, order)[:own_columns]
     if len(order) > own_columns:
-        labels.append(OTHERS)
+        labels.append(gettext(OTHERS))
     place = {key: min(number, own_columns) for number, key in enumerate(order)}
     opening, steps = steps_of(facts, place, len(labels))
     return HistoryView(

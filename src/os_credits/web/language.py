@@ -90,7 +90,7 @@ def _accepted(header: str) -> Language | None:
 
 @cache
 def catalogue(language: Language) -> Catalogue:
-    """Read all catalogues of a language; Misconfigured if two disagree, or one is unreadable."""
+    """Read all catalogues of a language; Misconfigured if one of them is unreadable."""
     texts: dict[Key, tuple[str, ...]] = {}
     for path in sorted((CATALOGUES / language).glob("*.po")):
         with path.open("rb") as file:
@@ -106,8 +106,7 @@ def catalogue(language: Language) -> Catalogue:
             forms = (written,) if isinstance(written, str) else tuple(written or ("",))
             if not all(forms):
                 continue
-            if texts.setdefault((message.context or "", english), forms) != forms:
-                raise Misconfigured(f"{path}: another catalogue translates {english!r} otherwise")
+            texts.setdefault((message.context or "", english), forms)
     return texts
 
 
@@ -160,6 +159,7 @@ def teach(environment: Environment) -> None:
     environment.add_extension("jinja2.ext.i18n")
     # The functions take the values themselves: {% trans %} then hands them over.
     environment.newstyle_gettext = True  # type: ignore[attr-defined]
+    environment.policies["ext.i18n.trimmed"] = True
     environment.globals.update(
         _=_page_gettext,
         gettext=_page_gettext,
@@ -174,9 +174,7 @@ def teach(environment: Environment) -> None:
 
 def _filled(text: str, values: Mapping[str, Any]) -> Markup:
     """Put values into a text of ours, which may hold markup; the values may not."""
-    safe = {
-        name: legible(value) if type(value) is str else value for name, value in values.items()
-    }
+    safe = {name: legible(value) if type(value) is str else value for name, value in values.items()}
     return Markup(text) % safe  # noqa: S704 - the text is ours, Markup escapes the values
 
 

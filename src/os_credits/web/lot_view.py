@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from os_credits.domain.entry import EntryKind
 from os_credits.domain.grant import GrantState
 from os_credits.domain.lot import LotKind
+from os_credits.web.language import N_
+from os_credits.web.language import gettext as _
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,24 +25,24 @@ if TYPE_CHECKING:
 # Of those that are over, the latest.
 OVER_MAX = 20
 _LOTS = {
-    LotKind.OPENING: "Taken over",
-    LotKind.GRANT: "Grant",
-    LotKind.ADJUSTMENT: "Adjustment",
-    LotKind.TRANSFER: "Transfer",
+    LotKind.OPENING: N_("Taken over"),
+    LotKind.GRANT: N_("Grant"),
+    LotKind.ADJUSTMENT: N_("Adjustment"),
+    LotKind.TRANSFER: N_("Transfer"),
 }
 _STATES = {
-    GrantState.SCHEDULED: "coming",
-    GrantState.VALID: "valid",
-    GrantState.EXPIRED: "expired",
-    GrantState.VOID: "taken back",
+    GrantState.SCHEDULED: N_("coming"),
+    GrantState.VALID: N_("valid"),
+    GrantState.EXPIRED: N_("expired"),
+    GrantState.VOID: N_("taken back"),
 }
 _CHANGES = {
-    EntryKind.OPENING: "Taken over",
-    EntryKind.GRANT: "Grant",
-    EntryKind.CORRECTION: "Correction",
-    EntryKind.ADJUSTMENT: "Adjustment",
-    EntryKind.TRANSFER: "Transfer",
-    EntryKind.EXPIRY: "Expired",
+    EntryKind.OPENING: N_("Taken over"),
+    EntryKind.GRANT: N_("Grant"),
+    EntryKind.CORRECTION: N_("Correction"),
+    EntryKind.ADJUSTMENT: N_("Adjustment"),
+    EntryKind.TRANSFER: N_("Transfer"),
+    EntryKind.EXPIRY: N_("Expired"),
 }
 
 
@@ -86,14 +88,15 @@ def lot_lines(facts: PageFacts) -> list[LotLine]:
 
 def _lot_line(one: GivenLot) -> LotLine:
     grant = one.grant
+    is_burned = one.is_over and one.burned == grant.amount
     if grant.allowance_id is not None:
-        what = "Allowance"
+        what = _("Allowance")
     else:
-        what = "Top-up" if grant.tops_up is not None else _LOTS[grant.kind]
+        what = _("Top-up") if grant.tops_up is not None else _(_LOTS[grant.kind])
     return LotLine(
         what=what,
         reason=grant.reason,
-        state="used up" if one.is_over and one.burned == grant.amount else _STATES[one.state],
+        state=_(N_("used up") if is_burned else _STATES[one.state]),
         valid_from=grant.valid_from,
         expires_at=grant.expires_at,
         priority=grant.priority,
@@ -120,8 +123,8 @@ def _change_line(
     elif change.kind is EntryKind.TRANSFER and not change.is_void:
         partner = facts.partners.get(change.entry_id or 0)
         is_name = partner is not None and may_see(partner)
-        what = "Transfer to" if change.amount < 0 else "Transfer from"
-        about = partner.name if partner is not None and is_name else "another project"
+        what = _("Transfer to") if change.amount < 0 else _("Transfer from")
+        about = partner.name if partner is not None and is_name else _("another project")
     return ChangeLine(
         change.hour, what, about, is_name, change.reason, change.amount, change.booked_at
     )
@@ -129,9 +132,9 @@ def _change_line(
 
 def _what(change: Change) -> str:
     if change.kind is None:
-        return "Expired, not booked yet"
+        return _("Expired, not booked yet")
     if change.is_void:
-        return f"{_CHANGES[change.kind]} taken back"
+        return _("%(what)s taken back", what=_(_CHANGES[change.kind]))
     if change.kind is EntryKind.CORRECTION and change.meter_id is None:
-        return "Correction of what expired"
-    return _CHANGES[change.kind]
+        return _("Correction of what expired")
+    return _(_CHANGES[change.kind])

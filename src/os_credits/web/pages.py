@@ -20,7 +20,9 @@ from os_credits.store.forecasts import read_forecasts
 from os_credits.store.pool import snapshot
 from os_credits.store.projects import search_projects
 from os_credits.web.accept import wants_page
+from os_credits.web import login, me
 from os_credits.web.account import Account
+from os_credits.web.admin import health, keys, prices, sources
 from os_credits.web.chart import chart_of
 from os_credits.web.failures import error_page
 from os_credits.web.forecast_words import band_of, gain_of, words_of
@@ -67,6 +69,10 @@ def routes() -> list[PageRoute]:
             PageRoute(path, static_file, "A file that pages use", gate="open")
             for path in STATIC_FILES
         ),
+        *prices.routes(),
+        *health.routes(),
+        *keys.routes(),
+        *sources.routes(),
     ]
 
 

@@ -18,6 +18,7 @@ from os_credits.domain.access import Access, Scope
 from os_credits.domain.mail import Language
 from os_credits.domain.project import Project
 from os_credits.domain.visit import Visit
+from os_credits.flows.sessions import SessionBook
 from os_credits.store.pool import Pool
 from os_credits.web import text
 from os_credits.web.language import speaking, teach
@@ -43,7 +44,8 @@ class Desk:
 
     `digits` is the number of digits after the point; `percents` are the lines of notices.
     `form_of` gives the fields of a form that was sent, once its sender proved to be no forger.
-    `language` is spoken to those who ask for no other.
+    `sends_links` tells that links to choose a password can be mailed. `language` is spoken to
+    those who ask for no other.
     """
 
     pool: Pool
@@ -52,6 +54,8 @@ class Desk:
     may_read: Callable[[Access, Project], bool]
     digits: int
     percents: Sequence[Decimal]
+    sessions: SessionBook
+    sends_links: bool
     language: Language = Language.ENGLISH
 
 
@@ -143,6 +147,7 @@ def set_up(app: web.Application, desk: Desk) -> None:
     environment.filters.update(
         credits=lambda amount: text.credits_text(amount, desk.digits),
         quantity=text.quantity_text,
+        whole=lambda count: text.quantity_text(Decimal(count)),
         percent=text.percent_text,
         day=text.day_text,
         hour=text.hour_text,

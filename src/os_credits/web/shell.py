@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from os_credits.domain.access import Scope
 from os_credits.domain.mail import Language
 from os_credits.domain.visit import Visit
 from os_credits.web.accept import wants_page
@@ -70,8 +71,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """The links around a page; `administration` is empty for those who may not administer."""
+    """The links around a page; `administration` is empty for those who may not administer.
 
+    `is_let_in` tells that the visitor may look at anything at all.
+    """
+
+    is_let_in: bool
     main: tuple[Place, ...]
     administration: tuple[Place, ...]
     languages: tuple[Place, ...]
@@ -83,6 +88,7 @@ def shell_of(request: web.Request, visitor: Visitor) -> Shell:
     path, base = visitor.path, visitor.base
     known = request.app[FRAME].pages
     return Shell(
+        is_let_in=visitor.access.has(Scope.READ),
         main=tuple(_places(MAIN, known, path, base)),
         administration=(
             tuple(_places(ADMINISTRATION, known, path, base)) if visitor.may_administer else ()

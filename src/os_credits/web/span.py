@@ -9,6 +9,7 @@ from typing import Literal
 
 from os_credits.domain.period import HOUR, floor_hour
 from os_credits.errors import InvalidInput
+from os_credits.web.language import N_
 
 DAY = timedelta(days=1)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -67,11 +68,11 @@ class Span:
 
 
 SPANS = (
-    Span("24h", "24 hours", DAY, "hour"),
-    Span("7d", "7 days", 7 * DAY, "hour"),
-    Span("30d", "30 days", 30 * DAY, "day"),
-    Span("90d", "90 days", 90 * DAY, "day"),
-    Span("1y", "1 year", 365 * DAY, "day"),
+    Span("24h", N_("24 hours"), DAY, "hour"),
+    Span("7d", N_("7 days"), 7 * DAY, "hour"),
+    Span("30d", N_("30 days"), 30 * DAY, "day"),
+    Span("90d", N_("90 days"), 90 * DAY, "day"),
+    Span("1y", N_("1 year"), 365 * DAY, "day"),
 )
 DEFAULT_SPAN = SPANS[2]
 

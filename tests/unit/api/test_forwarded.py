@@ -222,14 +222,7 @@ def test_a_connection_without_an_address_is_in_no_network() -> None:
     found = arrival(peer=None)
 
     assert ("", True) == (found.address, found.is_doubtful)
-    assert "unknown" == found.limit_key
     assert not found.is_in([ip_network("0.0.0.0/0"), ip_network("::/0")])
-
-
-def test_limits_go_by_an_address_or_by_the_network_that_one_line_has() -> None:
-    assert "203.0.113.9" == arrival(peer="203.0.113.9").limit_key
-    assert "2001:db8:1:2::/64" == arrival(peer="2001:db8:1:2:3:4:5:6").limit_key
-    assert "203.0.113.9" == arrival(peer="::ffff:203.0.113.9").limit_key
 
 
 NAMES = ["X-Forwarded-For", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded", "Host", "Via"]
@@ -252,7 +245,6 @@ def test_no_headers_break_it_and_strangers_gain_nothing(
 
     assert found.base == "" or found.base.startswith("/")
     assert "//" not in found.base
-    assert found.limit_key
     if not found.came_through_proxy:
         assert ("", False) == (found.base, found.is_secure)
         assert arrival(peer=peer).address == found.address

@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from os_credits.domain.finding import State
 from os_credits.domain.mail import Channel, MailState
 from os_credits.domain.meter import MeterDefinition, MeterKind
 from os_credits.flows.diagnose import (
-    State,
     differing_labels,
     judge_channels,
     judge_clock,

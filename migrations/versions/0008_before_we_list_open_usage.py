@@ -1,14 +1,14 @@
 """An index of usage that waits for a verdict, for lists over all projects.
 
-Runs before the code that needs it; what 0008's code does still works.
+Runs before the code that needs it; what 0007's code does still works.
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 

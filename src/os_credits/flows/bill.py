@@ -1,0 +1,166 @@
+"""Makes bills: what was charged for the hours of a period, for people and for spreadsheets.
+
+Use everything here in a snapshot: it reads several times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from os_credits.domain.bill import BillGroup, By
+from os_credits.domain.period import EPOCH, HOUR, floor_hour
+from os_credits.domain.stretch import LENGTHS, Stretches
+from os_credits.domain.tree import Span, Tree
+from os_credits.errors import NotFound
+from os_credits.flows.bill_account import read_account
+from os_credits.flows.bill_lines import (
+    FILE_HOURS_MAX,
+    PAGE_HOURS_MAX,
+    BillRequest,
+    LineWriter,
+    bill_of,
+)
+from os_credits.flows.bill_resources import bill_of_resources
+from os_credits.flows.organisations import numbers_of, read_spans
+from os_credits.store import batches, bills, organisations, places, projects, retention
+from os_credits.store.bills import Wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+    from datetime import datetime
+
+    from os_credits.domain.access import Access
+    from os_credits.domain.bill import Bill, LineKey, Metered
+    from os_credits.domain.organisation import Organisation
+    from os_credits.domain.project import Project
+    from os_credits.store.bills import Sums
+    from os_credits.store.pool import Connection
+
+__all__ = [
+    "FILE_HOURS_MAX",
+    "PAGE_HOURS_MAX",
+    "BillRequest",
+    "check_resource",
+    "read_bill",
+    "visible_projects",
+]
+
+# Beyond these, quantities are not even counted.
+PROJECTS_WITH_QUANTITIES_MAX = 2000
+
+
+async def visible_projects(
+    conn: Connection, access: Access, organisation: Organisation
+) -> Collection[int] | None:
+    """Tell which projects count in a caller's bill of an organisation; None: all.
+
+    Whoever manages it sees its whole bill, anybody else that of the projects they may see.
+    """
+    if access.projects is None or access.may_manage_organisation(organisation.id):
+        return None
+    return frozenset(await numbers_of(conn, access.projects))
+
+
+async def check_resource(conn: Connection, project: Project, resource: str) -> None:
+    """Raise NotFound unless a project's samples ever named this resource."""
+    if "\0" in resource or not await bills.has_resource(conn, project.id, resource):
+        raise NotFound(f"this project has no resource {resource[:200]!r}")
+
+
+async def read_bill(conn: Connection, request: BillRequest) -> Bill:
+    """Make a bill; raises InvalidInput for hours of a resource that are no longer told apart."""
+    as_of = await batches.read_now(conn)
+    project, account = request.subject.project, None
+    if project is not None and request.with_account:
+        account = await read_account(conn, project, request.period)
+    if project is not None and (request.subject.resource is not None or request.by is By.RESOURCE):
+        made = await bill_of_resources(conn, request, project, as_of_hour=floor_hour(as_of))
+    else:
+        made = await _bill_of_projects(conn, request, as_of_hour=floor_hour(as_of))
+    return replace(made, as_of=as_of, account=account)
+
+
+async def _bill_of_projects(
+    conn: Connection, request: BillRequest, *, as_of_hour: datetime
+) -> Bill:
+    spans = await _read_spans(conn, request)
+    has_quantities = await _are_few(conn, spans, request, as_of_hour)
+    metered = (
+        await bills.sum_metered(conn, spans, request.by)
+        if has_quantities
+        else await bills.sum_unpriced(conn, spans, request.by, request.period)
+    )
+    limit = None if request.limit is None else request.limit + 1
+    stretches, parts = _cut(spans, request)
+    wanted = Wanted(stretches, parts, request.by, request.order, request.after, limit)
+    sums = await bills.sum_used(conn, wanted, metered)
+    writer = await LineWriter.make(conn, request.period, as_of_hour)
+    groups = await _name_groups(conn, request, sums, metered, writer)
+    return bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)
+
+
+async def _read_spans(conn: Connection, request: BillRequest) -> list[Span]:
+    period, project = request.period, request.subject.project
+    if project is not None:
+        return [Span(project.id, None, period.start, period.end)]
+    organisation = request.subject.organisation
+    assert organisation is not None  # noqa: S101 - a subject is one or the other
+    tree = Tree(await places.read_places(conn))
+    spans = await read_spans(conn, tree, {organisation.id: (period.start, period.end)})
+    seen = request.visible
+    return [one for one in spans[organisation.id] if seen is None or one.project_id in seen]
+
+
+def _cut(spans: Sequence[Span], request: BillRequest) -> tuple[Stretches, list[int]]:
+    """Cut spans into what is summed at once, by the organisations right beneath."""
+    stretches = Stretches(LENGTHS if request.by is not By.DAY else LENGTHS[1:])
+    by_part: dict[int, list[Span]] = {}
+    for span in spans:
+        by_part.setdefault(span.part or 0, []).append(span)
+    for of_part in by_part.values():
+        stretches.add(of_part, [request.period.start])
+    return stretches, list(by_part)
+
+
+async def _are_few(
+    conn: Connection, spans: Sequence[Span], request: BillRequest, as_of_hour: datetime
+) -> bool:
+    """Tell whether there are few enough hours of resources to sum quantities."""
+    ids = {span.project_id for span in spans}
+    if len(ids) > PROJECTS_WITH_QUANTITIES_MAX:
+        return False
+    first = await bills.first_hour_of_usage(conn)
+    until = min(request.period.end, as_of_hour + 2 * HOUR)
+    hours = max((until - max(request.period.start, first or until)) // HOUR, 0)
+    # Older usage is kept by days.
+    days = max((min(until, first or until) - request.period.start).days, 0)
+    days = min(days, (as_of_hour - EPOCH).days)
+    series = await bills.count_series(conn, ids)
+    dropped = (await retention.read_retention(conn)).usage_dropped_until > EPOCH
+    return series * (hours + days * dropped) <= request.hours_max
+
+
+async def _name_groups(
+    conn: Connection,
+    request: BillRequest,
+    sums: Sums,
+    metered: Mapping[LineKey, Metered],
+    writer: LineWriter,
+) -> list[BillGroup]:
+    numbers = [place.number for place in sums.groups]
+    by = request.by
+    found = await projects.list_projects_by_id(conn, numbers) if by is By.PROJECT else []
+    named = {one.id: one for one in found}
+    parts = await organisations.name_organisations(conn, numbers) if by is By.PART else {}
+    return [
+        BillGroup(
+            lines=writer.lines(used, metered),
+            place=place,
+            organisation=parts.get(place.number),
+            project=named.get(place.number),
+            meter=writer.table.meters[place.number].name if by is By.METER else None,
+            start=place.start if by in {By.DAY, By.MONTH} else None,
+        )
+        for place, used in sums.groups.items()
+    ]

@@ -1,0 +1,72 @@
+"""Sums what was used on each host, day by day, wherever usage or whereabouts have changed.
+
+Rating and pricing only mark the days; this job sums a marked day as a whole, in a transaction of
+its own that reads what is committed. What changes meanwhile is marked anew.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from os_credits.domain.allowance import floor_month, next_month
+from os_credits.store import host_usage, retention
+from os_credits.store.pool import Pool, connection, transaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from os_credits.store.host_usage import DueDay
+    from os_credits.store.pool import Connection
+
+# Summing may take one part in so many of the time: the present day is always due.
+REST_FACTOR = 50
+
+
+class HostSums:
+    """Keeps the sums by host; rests after each turn in proportion to what it took."""
+
+    def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take the pool and a clock in seconds that never goes back."""
+        self._pool = pool
+        self._clock = clock
+        self._rests_until = clock()
+
+    async def run(self) -> int:
+        """Sum what is due, unless it is time to rest; gives the count of days summed."""
+        started = self._clock()
+        if started < self._rests_until:
+            return 0
+        try:
+            return await sum_due_days(self._pool)
+        finally:
+            ended = self._clock()
+            self._rests_until = ended + REST_FACTOR * (ended - started)
+
+
+async def sum_due_days(pool: Pool) -> int:
+    """Sum every day that changed since it was summed; gives their count.
+
+    Another copy of the service that sums at this moment does it for us.
+    """
+    async with connection(pool) as conn:
+        due = await host_usage.list_due(conn)
+    done = 0
+    for one in due:
+        async with transaction(pool) as conn:
+            if not await host_usage.take_lock(conn):
+                break
+            await _sum_day(conn, one)
+            done += 1
+    return done
+
+
+async def _sum_day(conn: Connection, due: DueDay) -> None:
+    await host_usage.forget_day(conn, due.day)
+    if due.day < (await retention.read_retention(conn)).usage_dropped_until:
+        await host_usage.sum_dropped_day(conn, due.day)
+    else:
+        await host_usage.sum_day(conn, due.day)
+    month = floor_month(due.day)
+    await host_usage.sum_month(conn, month, next_month(month))
+    await host_usage.note_summed(conn, due)
