@@ -17,16 +17,19 @@ def start_child(
     *,
     stops_at: signal.Signals = signal.SIGTERM,
     as_user: Sequence[str] = ("setpriv",),
-    output: IO[bytes] | None = None,
+    output: IO[bytes] | int | None = None,
     env: Mapping[str, str] | None = None,
     cwd: str | Path | None = None,
 ) -> subprocess.Popen[bytes]:
-    """Start a program; without an output it writes where we write."""
+    """Start a program; without an output it writes where we write.
+
+    The output is a file, or subprocess.PIPE.
+    """
     return subprocess.Popen(
         [*as_user, f"--pdeathsig={stops_at.name.removeprefix('SIG')}", *command],
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=None if output is None else subprocess.STDOUT,
         env=env,
         cwd=cwd,
         start_new_session=True,

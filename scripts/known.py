@@ -24,7 +24,9 @@ class Known:
             if demo:
                 self._demo_began.touch()
         self.with_demo = demo and self._demo_began.exists()
-        self.key = demo_env.key_of(folder) if self._key_made.exists() else None
+        made = self._key_made.exists()
+        self.key = demo_env.read(folder, demo_env.KEY) if made else None
+        self.password = demo_env.read(folder, demo_env.PASSWORD) if made else None
 
     def remember_key(self) -> None:
         """Note that the key in demo.env is one of this database."""

@@ -13,15 +13,18 @@ from pathlib import Path
 
 import psycopg
 
+from os_credits.demo.logins import LOGINS
 from scripts import demo_env, places, ports, roles, timescaledb
 from scripts.cluster import OWNER_ROLE, Cluster
 from scripts.known import Known
 from scripts.progress import StepError, give_up, note, step
 from scripts.roles import Urls
-from scripts.service import Service
+from scripts.service import PROGRAM, Service
 
 DATABASE = "os_credits"
 PORT_MAX = 65535
+# Beyond this the history goes on beside what we say.
+HISTORY_SECONDS_MAX = 90.0
 
 
 class StopRequested(BaseException):
@@ -56,18 +59,25 @@ def _run(stack: ExitStack) -> int:
         service.migrate()
     env_file = demo_env.EnvFile(folder, service.url, urls.service, urls.owner)
     key = known.key or service.make_key()
-    env_file.write(key)
+    password = known.password or demo_env.new_password()
+    env_file.write(key, password)
     known.remember_key()
+    if known.with_demo:
+        service.prepare_demo(folder)
     process = stack.enter_context(service.running())
     with step(f"Starting the service on {service.url}", others_write=True):
         if not service.wait_until_ready(process):
             return process.returncode
     if not service.takes(key):
         key = service.make_key()
-        env_file.write(key)
+        env_file.write(key, password)
     if known.with_demo:
-        stack.enter_context(service.demo(key))
-    _say_what_to_do(service.url, key, env_file.path, with_demo=known.with_demo)
+        with step("Simulating a cloud: two weeks of history, then live", others_write=True):
+            demo = stack.enter_context(service.demo(key, password))
+            demo.wait_until_live(HISTORY_SECONDS_MAX)
+        _say_what_to_do(service.url, key, env_file.path, people=_people(password))
+    else:
+        _say_what_to_do(service.url, key, env_file.path, people=_how_to_begin(env_file.path))
     return process.wait()
 
 
@@ -121,18 +131,30 @@ def _look_at(folder: Path, database_url: str, *, is_private: bool) -> Known:
         raise StepError(f"The database of OS_CREDITS_DATABASE_URL: {error}") from error
 
 
-def _say_what_to_do(url: str, key: str, env_file: Path, *, with_demo: bool) -> None:
+def _say_what_to_do(url: str, key: str, env_file: Path, *, people: str) -> None:
     """Print what to open and what to try."""
     print(f"""
-os_credits is ready on {url} (Ctrl-C stops it)
+os_credits is ready (Ctrl-C stops it):  {url}/
 
-  open     {url}/   user: demo, password: {key}
+{people}
   the API  {url}/api/doc
   try      curl -H 'Authorization: Bearer {key}' '{url}/cost_per_hour?flavor=m1.large'
   scripts  . {shlex.quote(str(env_file))}
 """)
-    if with_demo:
-        note("The simulated cloud pushes usage: two weeks of history if there is none, then live.")
+
+
+def _people(password: str) -> str:
+    """Say who can log in to the simulated cloud, and what each sees."""
+    lines = [f"           {login.person.email:22}{login.role}" for login in LOGINS]
+    return "\n".join([f"  log in   each with the password  {password}", *lines])
+
+
+def _how_to_begin(env_file: Path) -> str:
+    """Say how the first administrator comes to a login."""
+    return (
+        f"  log in   . {shlex.quote(str(env_file))}; "
+        f"{shlex.quote(str(PROGRAM))} login add YOU@EXAMPLE.ORG --administrator"
+    )
 
 
 def _stop_on_signals() -> None:

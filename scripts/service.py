@@ -5,9 +5,11 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from scripts import places, ports
 from scripts.children import start_child, stop_child
@@ -16,7 +18,30 @@ from scripts.progress import StepError, log_file, quietly
 PROGRAM = places.VENV / "bin" / "os-credits"
 READY_SECONDS_MAX = 120
 STOP_SECONDS_MAX = 60
+DEMO_GRACE_SECONDS = "60"
 SCOPES = ("ingest", "read", "admin")
+
+
+class Demo:
+    """The simulated cloud as our child; what it says goes where our words go."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._is_live = threading.Event()
+        threading.Thread(target=self._pass_on, name="demo", daemon=True).start()
+
+    def wait_until_live(self, seconds_max: float) -> None:
+        """Wait until the history is pushed, or for so long."""
+        self._is_live.wait(seconds_max)
+
+    def _pass_on(self) -> None:
+        output = self._process.stdout
+        assert output is not None  # noqa: S101 - it was started with a pipe
+        for line in output:
+            print(f"    {line.decode(errors='replace').rstrip()}", flush=True)
+            if line.startswith(b"live"):
+                self._is_live.set()
+        self._is_live.set()
 
 
 class Service:
@@ -57,6 +82,20 @@ class Service:
         key: str = json.loads(answer.stdout)["key"]
         return key
 
+    def prepare_demo(self, folder: Path) -> None:
+        """Let the service know the simulated cloud's meters, and book soon, so that people see it.
+
+        What somebody has set stays.
+        """
+        self.environment.setdefault("OS_CREDITS_GRACE_PERIOD_SECONDS", DEMO_GRACE_SECONDS)
+        if self.environment.get("OS_CREDITS_METER_FILE"):
+            return
+        package = places.CHECKOUT / "src" / "os_credits"
+        parts = [package / "meters.toml", package / "demo" / "meters.toml"]
+        file = folder / "meters.toml"
+        file.write_text("\n".join(part.read_text() for part in parts))
+        self.environment["OS_CREDITS_METER_FILE"] = str(file)
+
     @contextmanager
     def running(self) -> Iterator[subprocess.Popen[bytes]]:
         """Run the service; its log goes where ours goes."""
@@ -83,12 +122,19 @@ class Service:
         return self._status("/stats", {"Authorization": f"Bearer {key}"}) not in refused
 
     @contextmanager
-    def demo(self, key: str) -> Iterator[subprocess.Popen[bytes]]:
+    def demo(self, key: str, password: str) -> Iterator[Demo]:
         """Run the simulated cloud, which knows the service by its URL and a key only."""
-        environment = {**self.environment, "OS_CREDITS_URL": self.url, "OS_CREDITS_KEY": key}
-        process = start_child([PROGRAM, "demo"], env=environment, cwd=places.CHECKOUT)
+        environment = {
+            **self.environment,
+            "OS_CREDITS_URL": self.url,
+            "OS_CREDITS_KEY": key,
+            "OS_CREDITS_DEMO_PASSWORD": password,
+        }
+        process = start_child(
+            [PROGRAM, "demo"], output=subprocess.PIPE, env=environment, cwd=places.CHECKOUT
+        )
         try:
-            yield process
+            yield Demo(process)
         finally:
             stop_child(process, signal.SIGTERM, STOP_SECONDS_MAX)
 

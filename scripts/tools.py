@@ -89,7 +89,9 @@ def environment_of(name: str) -> dict[str, str]:
     if find(name) != tool.place or not tool.with_needs:
         return {}
     root = places.tools_dir() / tool.name
-    libraries = [path for path in (root / "usr/lib").glob("*-linux-gnu*") if path.is_dir()]
+    libraries = [*root.glob("lib/*-linux-gnu*"), *root.glob("usr/lib/*-linux-gnu*")]
+    # The sound server's own library, which it finds by its absolute place else.
+    libraries += [path / "pulseaudio" for path in libraries]
     return {
         "LD_LIBRARY_PATH": ":".join(map(str, libraries)),
         "FONTCONFIG_FILE": str(root / FONTS),

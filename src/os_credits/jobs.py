@@ -8,9 +8,10 @@ from datetime import timedelta
 
 from os_credits.collect.portal import Portal
 from os_credits.domain.mail import Addressing, Channel, Language
-from os_credits.flows import book, deliver, forecast, invitations, notice
+from os_credits.flows import book, deliver, forecast, invitations, notice, overview
 from os_credits.flows import closing as ends
 from os_credits.flows.clock import Clock, Job
+from os_credits.flows.host_usage import HostSums
 from os_credits.flows.keys import KeyRing
 from os_credits.flows.lots import pass_time
 from os_credits.flows.notice import Watch
@@ -34,6 +35,8 @@ from os_credits.store.pool import Pool
 
 REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
+# It rests longer where it has much to do.
+HOSTS_SECONDS = 5.0
 PORTAL_SECONDS = 10.0
 GIVE_UP_SECONDS = 600.0
 REPORT_SECONDS = 10.0
@@ -76,12 +79,14 @@ def jobs_of(
         ),
         Job("seal", settings.book_interval_seconds, Sealer(pool, rater, grace=grace).run),
         Job("forecast", settings.forecast_interval_seconds, lambda: forecast.run(pool)),
+        Job("hosts", HOSTS_SECONDS, HostSums(pool).run),
         Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
         Job(
             "prune_logins",
             RETAIN_SECONDS,
             lambda: invitations.prune(pool, idle=timedelta(hours=settings.session_hours)),
         ),
+        Job("figures", settings.notice_interval_seconds, lambda: overview.refresh(pool)),
         Job(
             "notice",
             settings.notice_interval_seconds,

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
 
-from os_credits.demo.cast import PROJECTS
+from os_credits.demo.projects import PROJECTS
 from os_credits.demo.run import run
 from tests.acceptance.conftest import Service
 

@@ -1,69 +1,72 @@
-"""People who have logged in, for tests: a session is put into the database, as logging in does."""
+"""People who ask a running service by the session that they logged in to."""
 
-import secrets
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
-import psycopg
-
-from os_credits.domain.login import csrf_of, token_digest
 from os_credits.domain.visit import SESSION_COOKIE
-from tests.acceptance.conftest import Service
+from tests.acceptance.documented import Documented, Reply
+
+PASSWORD = "a lake of violins"
 
 
 @dataclass(frozen=True, slots=True)
-class Visitor:
-    """Somebody who has logged in to a service."""
+class Person:
+    """Somebody with a session's cookie, who brings its token along where that is needed."""
 
-    service: Service
-    email: str
-    token: str
+    client: Documented
+    cookie: str
+    csrf: str
 
-    @property
-    def csrf(self) -> str:
-        """Give what every form of this session carries."""
-        return csrf_of(self.token)
+    async def ask(self, method: str, path: str, *, headers: Any = None, **more: Any) -> Reply:
+        """Ask for something by the session."""
+        brought = {"Cookie": f"{SESSION_COOKIE}={self.cookie}"}
+        if method != "GET":
+            brought["X-CSRF-Token"] = self.csrf
+        sent = {name: one for name, one in {**brought, **(headers or {})}.items() if one}
+        return await self.client.ask(method, path, key=None, headers=sent, **more)
 
-    def request(
-        self, method: str, path: str, *, headers: Mapping[str, str] | None = None, **more: Any
-    ) -> "aiohttp.client._RequestContextManager":
-        """Ask as this person's browser or script would, without following redirects."""
-        sent = {"Cookie": f"{SESSION_COOKIE}={self.token}", "X-CSRF-Token": self.csrf}
-        more.setdefault("allow_redirects", False)
-        return self.service.session.request(
-            method, self.service.url + path, headers={**sent, **(headers or {})}, **more
-        )
+    async def get(self, path: str, **more: Any) -> Any:
+        """Ask for something that must be there, and give its JSON."""
+        reply = await self.ask("GET", path, **more)
+        assert reply.status == 200, reply.text
+        return reply.json
 
-    async def get(self, path: str) -> tuple[int, str]:
-        """Look at a page; gives its status and text."""
-        async with self.request("GET", path, headers={"Accept": "text/html"}) as response:
-            return response.status, await response.text()
-
-    async def post(self, path: str, **fields: Any) -> tuple[int, str]:
-        """Send a form; gives the status, and the address to go on to or else the page."""
-        form = {"csrf": self.csrf, **fields}
-        headers = {"X-CSRF-Token": "", "Accept": "text/html"}
-        async with self.request("POST", path, headers=headers, data=form) as response:
-            target = response.headers.get("Location")
-            return response.status, target or await response.text()
+    async def at(self, other: Documented) -> Person:
+        """Give the same person at another copy of the service."""
+        return Person(other, self.cookie, self.csrf)
 
 
-def visitor(
-    service: Service, email: str, *, name: str = "", is_administrator: bool = False
-) -> Visitor:
-    """Let somebody be logged in; the login is made if there is none of this address."""
-    token = secrets.token_urlsafe(32)
-    with psycopg.connect(service.settings.database_url) as conn:
-        conn.execute(
-            "INSERT INTO login (email, name, is_administrator) VALUES (%s, %s, %s)"
-            ' ON CONFLICT (lower(email COLLATE "C")) DO NOTHING',
-            [email, name, is_administrator],
-        )
-        conn.execute(
-            "INSERT INTO session (login_id, digest, expires_at)"
-            " SELECT id, %s, now() + interval '1 hour' FROM login WHERE email = %s",
-            [token_digest(token), email],
-        )
-    return Visitor(service, email, token)
+async def invited(client: Documented, email: str, **more: Any) -> tuple[int, str]:
+    """Let an administrator's key invite somebody; gives the login and the link's token."""
+    reply = await client.ask(
+        "POST", "/api/v1/logins", key="admin", json={"email": email, "by_mail": False, **more}
+    )
+    assert reply.status in (200, 201), reply.text
+    return reply.json["login"]["id"], reply.json["invitation"]["link"].rpartition("/")[2]
+
+
+async def log_in(client: Documented, email: str, password: str = PASSWORD) -> Reply:
+    """Try to log in."""
+    body = {"email": email, "password": password}
+    return await client.ask("POST", "/api/v1/session", key=None, json=body)
+
+
+async def person(client: Documented, email: str, **more: Any) -> Person:
+    """Invite somebody, let the password be chosen, and log in."""
+    _, token = await invited(client, email, **more)
+    body = {"token": token, "password": PASSWORD}
+    chosen = await client.ask("POST", "/api/v1/passwords", key=None, json=body)
+    assert chosen.status == 200, chosen.text
+    reply = await log_in(client, email)
+    assert reply.status == 200, reply.text
+    return Person(client, cookie_of(reply), reply.json["csrf"])
+
+
+def cookie_of(reply: Reply) -> str:
+    """Give the session's token from the cookie that an answer sets."""
+    first = reply.headers["Set-Cookie"].partition(";")[0]
+    name, _, value = first.partition("=")
+    assert name == SESSION_COOKIE
+    return value

@@ -27,11 +27,16 @@ async def violations(page: Page) -> list[dict[str, Any]]:
     return list(found["violations"])
 
 
+async def grave_findings(page: Page) -> list[str]:
+    """Describe what axe finds serious or critical in what the page shows now."""
+    return [_told(page, one) for one in await violations(page) if one["impact"] in GRAVE]
+
+
 async def assert_accessible(page: Page) -> None:
     """Assert that axe finds nothing serious or critical in what the page shows now."""
-    grave = [one for one in await violations(page) if one["impact"] in GRAVE]
+    grave = await grave_findings(page)
 
-    assert not grave, "\n".join(_told(page, one) for one in grave)
+    assert not grave, "\n".join(grave)
 
 
 def _told(page: Page, violation: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What `make` runs before there is a virtual environment or a database to test it with."""
 
+import re
 import signal
 import socket
 import stat
@@ -163,10 +164,10 @@ def test_demo_env_can_be_sourced_and_is_its_owners_only(tmp_path: Path) -> None:
         tmp_path, "http://127.0.0.1:8080", "postgresql://u:p'$@h/d?a=1&b=2", "postgresql://o@h/d"
     )
 
-    file.write("the key")
+    file.write("the key", "a password")
 
     urls = "$OS_CREDITS_DATABASE_URL|$OS_CREDITS_OWNER_DATABASE_URL"
-    names = f"$OS_CREDITS_URL|$OS_CREDITS_KEY|{urls}"
+    names = f"$OS_CREDITS_URL|$OS_CREDITS_KEY|$OS_CREDITS_DEMO_PASSWORD|{urls}"
     printed = subprocess.run(
         ["sh", "-c", f'. {file.path}; printf %s "{names}"'],
         capture_output=True,
@@ -174,9 +175,18 @@ def test_demo_env_can_be_sourced_and_is_its_owners_only(tmp_path: Path) -> None:
         check=True,
     ).stdout
     named = "postgresql://u:p'$@h/d?a=1&b=2|postgresql://o@h/d"
-    assert printed == f"http://127.0.0.1:8080|the key|{named}"
+    assert printed == f"http://127.0.0.1:8080|the key|a password|{named}"
     assert stat.S_IMODE(file.path.stat().st_mode) == 0o600
-    assert demo_env.key_of(tmp_path) == "the key"
+    assert demo_env.read(tmp_path, demo_env.KEY) == "the key"
+    assert demo_env.read(tmp_path, demo_env.PASSWORD) == "a password"
+    assert demo_env.read(tmp_path, "OS_CREDITS_NOTHING") is None
+
+
+def test_passwords_of_the_demo_are_long_enough_and_never_the_same() -> None:
+    made = {demo_env.new_password() for _ in range(100)}
+
+    assert len(made) == 100
+    assert all(re.fullmatch(r"([a-z2-9]{4}-){2}[a-z2-9]{4}", one) for one in made)
 
 
 def test_a_folder_takes_its_place_only_when_it_is_complete(tmp_path: Path) -> None:

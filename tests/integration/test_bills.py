@@ -14,13 +14,13 @@ from os_credits.domain.bill import By, Order, Subject
 from os_credits.domain.organisation import Organisation
 from os_credits.domain.period import HOUR, Period, floor_day
 from os_credits.errors import InvalidInput, NotFound
-from os_credits.flows.bill import BillRequest, check_resource, read_bill
+from os_credits.flows.bill import Asked, BillRequest, find_subject, read_bill
 from os_credits.flows.prices import set_price
 from os_credits.flows.retain import Kept, retain
 from os_credits.rating.charge import units_of
 from os_credits.store import projects
 from os_credits.store.pool import snapshot
-from tests.core import Core, opened_core
+from tests.core import ADMIN, Core, opened_core
 from tests.integration.billed_world import DAYS, FILE, ORGANISATIONS, World, make_world, read_world
 
 if TYPE_CHECKING:
@@ -261,7 +261,9 @@ async def test_bills_of_parts_add_up_to_the_whole_and_days_to_months(core: Core)
 
     days = [Period(day, day + timedelta(days=1)) for day in days_of(period)]
     of_days = [(await bill_of(world, whole, day, By.METER)).credits for day in days]
-    by_day = await bill_of(world, whole, period, By.DAY)
+    by_day = await bill_of(world, whole, period, By.DAY, with_course=True)
+    assert by_day.course is not None
+    assert by_day.course.credits == tuple((one.start, one.credits) for one in by_day.groups)
     by_month = await bill_of(world, whole, period, By.MONTH)
     assert by_part.credits == added(*of_days) == by_day.credits == by_month.credits
     assert [one for one in of_days if one] == [one.credits for one in by_day.groups]
@@ -367,7 +369,11 @@ async def test_a_resource_that_was_never_named_is_unknown(core: Core) -> None:
     world = await make_world(core, random.Random(10))
     project = (await projects_of(world))[0]
     async with snapshot(core.pool) as conn:
-        await check_resource(conn, project, "s1")
-        for name in ("s3", "", "s1\0"):
+        for name in ("s1", "s3", "", "s1\0"):
+            asked = Asked(project=f"#{project.id}", resource=name)
+            if name == "s1":
+                subject = await find_subject(conn, ADMIN, asked, may_see=lambda _: True)
+                assert Subject(project=project, resource="s1") == subject
+                continue
             with pytest.raises(NotFound, match="no resource"):
-                await check_resource(conn, project, name)
+                await find_subject(conn, ADMIN, asked, may_see=lambda _: True)

@@ -40,15 +40,14 @@ from os_credits.errors import InvalidInput
 from os_credits.flows.bill import (
     FILE_HOURS_MAX,
     PAGE_HOURS_MAX,
+    Asked,
     BillRequest,
-    check_resource,
+    find_subject,
     read_bill,
     visible_projects,
 )
-from os_credits.flows.organisations import resolve_organisation
-from os_credits.flows.projects import resolve_project
 from os_credits.store import batches
-from os_credits.store.pool import Connection, snapshot
+from os_credits.store.pool import snapshot
 
 CSV_TYPE = "text/csv"
 GROUPS_DEFAULT = 100
@@ -109,8 +108,14 @@ async def get_bill(request: web.Request, query: BillQuery) -> web.Response:
     that a spreadsheet would take for a formula have an apostrophe before them.
     """
     wants_csv = query.format == "csv" or (query.format is None and _takes_csv_only(request))
+    access = access_of(request)
     async with snapshot(context_of(request).pool) as conn:
-        subject = await _subject(request, conn, query)
+        subject = await find_subject(
+            conn,
+            access,
+            Asked(query.organisation, query.project, query.resource, query.site, query.domain),
+            may_see=lambda one: may_read(access, one),
+        )
         period = _period(query, await batches.read_now(conn))
         wanted = BillRequest(
             subject,
@@ -118,7 +123,7 @@ async def get_bill(request: web.Request, query: BillQuery) -> web.Response:
             subject.grouping(query.by),
             visible=None
             if subject.organisation is None
-            else await visible_projects(conn, access_of(request), subject.organisation),
+            else await visible_projects(conn, access, subject.organisation),
             order=query.order,
             after=None if query.after is None else place_of(query.after),
             limit=query.limit or (CSV_GROUPS_MAX if wants_csv else GROUPS_DEFAULT),
@@ -138,27 +143,6 @@ async def get_bill(request: web.Request, query: BillQuery) -> web.Response:
 
 def _takes_csv_only(request: web.Request) -> bool:
     return request.headers.get("Accept", "").partition(";")[0].strip().lower() == CSV_TYPE
-
-
-async def _subject(request: web.Request, conn: Connection, query: BillQuery) -> Subject:
-    access = access_of(request)
-    if (query.organisation is None) == (query.project is None):
-        raise InvalidInput("name either an organisation or a project", where="organisation")
-    if query.organisation is not None:
-        if query.resource is not None:
-            raise InvalidInput("belongs to a project: name that", where="resource")
-        found = await resolve_organisation(conn, query.organisation, access=access)
-        return Subject(organisation=found)
-    project = await resolve_project(
-        conn,
-        query.project or "",
-        site=query.site,
-        domain=query.domain,
-        may_see=lambda one: may_read(access, one),
-    )
-    if query.resource is not None:
-        await check_resource(conn, project, query.resource)
-    return Subject(project=project, resource=query.resource)
 
 
 def _period(query: BillQuery, now: datetime) -> Period:

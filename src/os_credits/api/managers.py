@@ -21,8 +21,7 @@ from os_credits.api.shapes import ConflictShape, ErrorShape
 from os_credits.domain.access import Scope
 from os_credits.domain.login import NAME_LENGTH_MAX
 from os_credits.domain.mail import mail_address
-from os_credits.domain.manager import Manager
-from os_credits.domain.organisation import Organisation
+from os_credits.domain.organisation import Manager, Organisation
 from os_credits.errors import Forbidden
 from os_credits.flows import managers as flow
 from os_credits.store import batches, managers, places

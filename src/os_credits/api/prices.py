@@ -23,6 +23,7 @@ from os_credits.api.shapes import (
     ProjectShape,
 )
 from os_credits.domain import price as domain
+from os_credits.domain.flavor import NO_FLAVOR, FlavorSpec
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import HOUR, floor_hour, to_ms
 from os_credits.flows.prices import PriceChange, read_price_table, set_price
@@ -132,7 +133,11 @@ def price_shape(price: domain.Price, table: PriceTable, now_ms: int) -> PriceSha
     now = table.prices.revision_at(price.meter_id, price.flavor_id, now_ms)
     own = table.prices.revision_at(price.meter_id, price.flavor_id, to_ms(price.valid_from))
     assert price.created_at is not None  # noqa: S101 - what is stored has its moment
+    spec = table.specs.get(price.flavor_id or NO_FLAVOR, FlavorSpec())
     return PriceShape(
+        vcpus=spec.vcpus,
+        ram_gib=spec.ram_gib,
+        disk_gib=spec.disk_gib,
         id=price.id,
         meter=definition.name,
         flavor=None if price.flavor_id is None else table.flavors[price.flavor_id],

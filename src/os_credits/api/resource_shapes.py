@@ -11,7 +11,7 @@ from os_credits.api.shapes import CreditsText, NumberText, PeriodShape, ProjectS
 from os_credits.flows.resources import ResourceState
 
 
-class SpecShape(Shape):
+class ResourceSpecShape(Shape):
     """What a flavor is made of; null where nobody said."""
 
     vcpus: NumberText | None
@@ -19,7 +19,7 @@ class SpecShape(Shape):
     disk_gib: NumberText | None
 
 
-class PlaceShape(Shape):
+class ResourcePlaceShape(Shape):
     """Where a resource runs, or ran last, as its samples say; '' where they do not."""
 
     provider: str
@@ -28,7 +28,7 @@ class PlaceShape(Shape):
     state: str = Field(description="The state that the cloud itself tells")
 
 
-class ResourceShape(Shape):
+class MeteredResourceShape(Shape):
     """A server, volume ... as one meter measures it.
 
     `credits` is what it cost to date, `recent` in the last 30 UTC days, today among them.
@@ -40,8 +40,8 @@ class ResourceShape(Shape):
     identity: dict[str, str]
     state: ResourceState
     flavor: str | None
-    spec: SpecShape
-    place: PlaceShape
+    spec: ResourceSpecShape
+    place: ResourcePlaceShape
     first_seen: datetime
     last_seen: datetime
     credits: CreditsText
@@ -64,7 +64,7 @@ class ResourcePage(Shape):
     shown: int
     credits: CreditsText
     recent: CreditsText
-    resources: list[ResourceShape]
+    resources: list[MeteredResourceShape]
     next: int | None = Field(description="The value of `after` for what follows")
     as_of: datetime
 
@@ -103,7 +103,7 @@ class ResourceDetailShape(Shape):
     """A resource, and what it used in a period; quantities are in `unit`."""
 
     project: ProjectShape
-    resource: ResourceShape
+    resource: MeteredResourceShape
     period: PeriodShape
     by: Literal["hour", "day"]
     unit: str

@@ -22,12 +22,12 @@ from os_credits.api.reading import Moment, Text
 from os_credits.api.resource_shapes import (
     FlavorTimeShape,
     LabelsShape,
-    PlaceShape,
+    ResourcePlaceShape,
     ResourceDetailShape,
     ResourcePage,
-    ResourceShape,
+    MeteredResourceShape,
     ResourceStepShape,
-    SpecShape,
+    ResourceSpecShape,
     SpentItemShape,
     SpentResourceShape,
     SpentShape,
@@ -183,16 +183,16 @@ def _check_steps(start: datetime, end: datetime, by: str) -> None:
         raise InvalidInput(f"more than {STEPS_MAX} steps: ask for less time", where="start")
 
 
-def _resource(one: Resource) -> ResourceShape:
-    return ResourceShape(
+def _resource(one: Resource) -> MeteredResourceShape:
+    return MeteredResourceShape(
         series_id=one.series_id,
         meter=one.meter.name,
         resource=one.name,
         identity=dict(one.identity),
         state=one.state,
         flavor=one.flavor or None,
-        spec=SpecShape.model_validate(one.spec),
-        place=PlaceShape.model_validate(one.place),
+        spec=ResourceSpecShape.model_validate(one.spec),
+        place=ResourcePlaceShape.model_validate(one.place),
         first_seen=one.first_seen,
         last_seen=one.last_seen,
         credits=one.credits,

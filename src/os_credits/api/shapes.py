@@ -308,6 +308,10 @@ class MeterShape(Shape):
     site: str | None
     resource: str | None
     flavor: str | None
+    host: str | None
+    region: str | None
+    provider: str | None
+    state: str | None
     identity: tuple[str, ...]
     match: dict[str, tuple[str, ...]]
     max_gap_seconds: int
@@ -329,6 +333,9 @@ class PriceShape(Shape):
     id: int
     meter: str
     flavor: str | None = Field(description="null: the meter's price for all other flavors")
+    vcpus: NumberText | None = Field(None, description="What the flavor is made of, if known")
+    ram_gib: NumberText | None = None
+    disk_gib: NumberText | None = None
     credits_per_unit: NumberText | None
     unit: str
     valid_from: datetime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from aiohttp import web
@@ -17,10 +17,12 @@ from os_credits.api.organisations import (
     managed_organisation,
     organisation_of,
 )
+from os_credits.api.preview import PreviewShape, preview_shape
 from os_credits.api.reading import Amount, Reason
 from os_credits.api.routes import Answer, Gate, Routes, json_response
 from os_credits.api.shapes import ErrorShape, NumberText, Shape
 from os_credits.domain.threshold import Line, LineKind, LineRule, Told
+from os_credits.flows.preview import DAYS_MAX, preview_rule
 from os_credits.flows.threshold_rules import (
     EffectiveLines,
     put_organisation_rule,
@@ -207,6 +209,45 @@ async def put_project_thresholds(
     async with snapshot(context.pool) as conn:
         found = await read_project_lines(conn, project.id, context.watch.lines)
     return json_response(shape_of(found), status=201 if is_new else 200)
+
+
+class RuleTrial(BaseModel):
+    """A rule to be tried on the past, and on how many days of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rule: RuleBody | None = Field(description="null: as if the project had no rule of its own")
+    days: Annotated[int, Field(gt=0, le=DAYS_MAX)] = 30
+
+
+@routes.add(
+    "POST",
+    "/api/v1/projects/{project}/thresholds/preview",
+    gate=Gate.MANAGE,
+    summary="Try lines on a project's past",
+    answers={
+        403: Answer("Only those who manage it and administrators may", ErrorShape),
+        200: Answer("What would have been told; nothing was written", PreviewShape),
+    }
+    | FOUND_NO_PROJECT,
+)
+async def preview_project_thresholds(
+    request: web.Request, query: ProjectQuery, body: RuleTrial
+) -> PreviewShape:
+    """Play the past with these lines in the place of the project's own."""
+    context = context_of(request)
+    rule = None if body.rule is None else body.rule.rule()
+    async with connection(context.pool) as conn:
+        project = await managed_project(request, conn, query)
+    found = await preview_rule(
+        context.pool,
+        context.watch.lines,
+        rule,
+        timedelta(days=body.days),
+        digest_hour=context.watch.addressing.digest_hour,
+        project_id=project.id,
+    )
+    return preview_shape(found)
 
 
 @routes.add(

@@ -18,11 +18,12 @@ from os_credits.cli import (
     doctor,
     exclusion,
     explain,
+    flavor,
     forecast,
     grant,
     key,
     login,
-    manager,
+    managing,
     meter,
     notice,
     notice_mail,
@@ -85,10 +86,11 @@ main = typer.Typer(
 )
 main.add_typer(allowance.commands, name="allowance")
 main.add_typer(exclusion.commands, name="exclusion")
+main.add_typer(flavor.commands, name="flavor")
 main.add_typer(key.commands, name="key")
 main.add_typer(login.commands, name="login")
-main.add_typer(manager.commands, name="manager")
-manager.add_to(main)
+main.add_typer(managing.commands, name="manager")
+managing.add_to(main)
 main.add_typer(meter.commands, name="meter")
 budget.add_to(organisation.commands)
 main.add_typer(organisation.commands, name="organisation")

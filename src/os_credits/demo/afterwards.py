@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from decimal import Decimal
 
 from os_credits.demo.projects import CORRECTED
 from os_credits.demo.service import Service, path_of
@@ -15,9 +16,10 @@ CHEAPER = "56"
 # Both lie in hours that are booked by then, within what the shortest history covers.
 CHEAPER_SINCE_HOURS = 30
 EXCLUDED_HOURS = (20, 17)
-# So many turns of booking mean that what was rated before is booked.
-BOOKING_TURNS = 2
-BOOKED_SECONDS_MAX = 120.0
+# Booked is what leaves less than this part of the usage open.
+UNBOOKED_PART = 4
+BOOKED_SECONDS_MAX = 3600.0
+POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +40,16 @@ LATE = Late("cell-notebooks", 12, 8)
 
 
 async def wait_until_booked(service: Service) -> None:
-    """Wait until what was pushed is rated and its closed hours are booked; not for ever."""
-    turns: int | None = None
+    """Wait until most of what was pushed is booked, some time after it was quiet; not for ever."""
+    path = path_of("api", "v1", "projects", CORRECTED.id)
     try:
         async with asyncio.timeout(BOOKED_SECONDS_MAX):
             while True:
-                stats = await service.get("/stats")
-                booked = sum(job["runs"] for job in stats["jobs"] if job["name"] == "book")
-                if turns is None and stats["queue_sample_count"] == 0:
-                    turns = booked
-                if turns is not None and booked >= turns + BOOKING_TURNS:
+                balance = (await service.get(path, site=CORRECTED.site))["balance"]
+                used, unbooked = Decimal(balance["used"]), Decimal(balance["tally"])
+                if used > 0 and unbooked * UNBOOKED_PART < used:
                     return
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(POLL_SECONDS)
     except TimeoutError:
         return
 

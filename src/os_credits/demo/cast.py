@@ -23,7 +23,7 @@ class Flavor(Enum):
     MEDIUM = ("m1.medium", 2, 4, 40, Decimal("3.2"))
     LARGE = ("m1.large", 4, 8, 80, Decimal("6.4"))
     XLARGE = ("m1.xlarge", 8, 16, 160, Decimal("12.8"))
-    GPU = ("g1.large", 16, 64, 400, Decimal(60))
+    GPU = ("g1.large", 16, 64, 320, Decimal(60))
     DEDICATED = ("c1.dedicated", 32, 128, 800, Decimal(64))
     T3_MEDIUM = ("t3.medium", 2, 4, 30, Decimal("3.1"))
     C6I_XLARGE = ("c6i.xlarge", 4, 8, 100, Decimal("7.2"))

@@ -22,7 +22,7 @@ class Login:
 
 LOGINS = (
     Login(Person("admin@demo.example", "Ruth Adler"), "administrator", is_administrator=True),
-    Login(MANAGER, f"manages the organisation {MANAGED}"),
+    Login(MANAGER, f"manages {MANAGED} and the teams beneath"),
     Login(OWNER, "owns genome-atlas, text-mining and protein-folding"),
     Login(MEMBER, "is a member of plant-pathways, imaging-course and data-school"),
 )
@@ -30,10 +30,15 @@ LOGINS = (
 
 async def make_logins(service: Service, password: str, say: Callable[[str], None]) -> None:
     """Let everybody of `LOGINS` in by this password; who can log in by it already stays so."""
+    path = path_of("api", "v1", "logins")
+    known = (await service.get(path, search="@demo.example"))["logins"]
+    there = {one["email"] for one in known if one["has_password"]}
     for login in LOGINS:
         credentials = {"email": login.person.email, "password": password}
         session = path_of("api", "v1", "session")
-        if await service.send("POST", session, credentials, absent=(401,)) is not None:
+        if login.person.email in there and await service.send(
+            "POST", session, credentials, absent=(401,)
+        ):
             continue
         wish = {
             "email": login.person.email,
@@ -41,7 +46,7 @@ async def make_logins(service: Service, password: str, say: Callable[[str], None
             "is_administrator": login.is_administrator,
             "by_mail": False,
         }
-        made = await service.send("POST", path_of("api", "v1", "logins"), wish)
+        made = await service.send("POST", path, wish)
         token = urlsplit(made["invitation"]["link"]).path.rpartition("/")[2]
         chosen = {"token": token, "password": password}
         await service.send("POST", path_of("api", "v1", "passwords"), chosen)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from os_credits.demo.budget import budget_of
@@ -25,9 +26,10 @@ async def open_accounts(
     """
     since = from_ms(start_ms // HOUR_MS * HOUR_MS)
     granted: dict[str, int] = {}
+    known = await service.get(path_of("api", "v1", "projects"))
+    rich = {one["external_id"] for one in known["projects"] if Decimal(one["balance"]["granted"])}
     for project in PROJECTS:
-        known = await service.get(path_of("api", "current_credits", project.id), site=project.site)
-        if known is not None and known["granted_credits"] > 0:
+        if project.id in rich:
             continue
         granted[project.id] = budget_of(project, start_ms, now_ms, step_ms)
         await _open_account(service, project, granted[project.id], since, from_ms(now_ms))

@@ -227,11 +227,20 @@ class AccountBlock:
 
 
 @dataclass(frozen=True, slots=True)
+class Course:
+    """What each day, or month, of a bill cost: those with charges, oldest first."""
+
+    by: By
+    credits: tuple[tuple[datetime, Credits], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Bill:
     """A bill, or some groups of it: `credits`, `open` and `lines` are always of the whole.
 
     `next` is the place of the last group if others follow. `has_quantities` is false where there
     are too many hours and resources to tell quantities at once. `open` is None for a resource.
+    `course` is there where it was asked for, and is quickly told.
     """
 
     subject: Subject
@@ -245,6 +254,7 @@ class Bill:
     has_quantities: bool
     account: AccountBlock | None
     next: Place | None
+    course: Course | None = None
 
 
 def price_span(prices: PriceList, meter_id: int, flavor_id: int, period: Period) -> PriceSpan:

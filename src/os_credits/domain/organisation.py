@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
     from os_credits.domain.amount import Credits
 
+# How many people manage one organisation, without those above it.
+MANAGERS_MAX = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Organisation:
@@ -84,3 +87,23 @@ class OrganisationSum:
     project_id: int
     meter_id: int
     credits: Credits
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Who manages an organisation, and who said so."""
+
+    email: str
+    name: str
+    author: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ManagedOrganisation:
+    """An organisation that an address manages, as an export shows it."""
+
+    id: int
+    organisation: str
+    name: str
+    created_at: datetime

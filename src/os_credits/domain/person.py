@@ -96,6 +96,11 @@ def address_key(email: str) -> str:
     return email.lower()
 
 
+def shown_name(person: Person) -> str:
+    """Give a person's name for those who may not see addresses; '' where it is one, or missing."""
+    return "" if "@" in person.name or "%40" in person.name else person.name
+
+
 def change_people(
     before: Sequence[Person], changes: Iterable[PersonChange], *, only_these: bool
 ) -> PeopleChange:

@@ -5,14 +5,15 @@ Use everything here in a snapshot: it reads several times.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from os_credits.domain.bill import BillGroup, By
+from os_credits.domain.amount import added
+from os_credits.domain.bill import BillGroup, By, Course, Order, Subject
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.stretch import LENGTHS, Stretches
 from os_credits.domain.tree import Span, Tree
-from os_credits.errors import NotFound
+from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.bill_account import read_account
 from os_credits.flows.bill_lines import (
     FILE_HOURS_MAX,
@@ -22,12 +23,13 @@ from os_credits.flows.bill_lines import (
     bill_of,
 )
 from os_credits.flows.bill_resources import bill_of_resources
-from os_credits.flows.organisations import numbers_of, read_spans
+from os_credits.flows.organisations import numbers_of, read_spans, resolve_organisation
+from os_credits.flows.projects import resolve_project
 from os_credits.store import batches, bills, organisations, places, projects, retention
 from os_credits.store.bills import Wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from os_credits.domain.access import Access
@@ -40,14 +42,56 @@ if TYPE_CHECKING:
 __all__ = [
     "FILE_HOURS_MAX",
     "PAGE_HOURS_MAX",
+    "Asked",
     "BillRequest",
-    "check_resource",
+    "find_subject",
     "read_bill",
     "visible_projects",
 ]
 
+# More sums of a day, or else a month, of a project than these are not made beside a bill.
+COURSE_SUMS_MAX = 15_000
+DAYS_MAX = 190
 # Beyond these, quantities are not even counted.
 PROJECTS_WITH_QUANTITIES_MAX = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Whose bill, as it is written in an address: names, cloud ids, or `#` with our numbers."""
+
+    organisation: str | None = None
+    project: str | None = None
+    resource: str | None = None
+    site: str | None = None
+    domain: str | None = None
+
+
+async def find_subject(
+    conn: Connection,
+    access: Access,
+    asked: Asked,
+    *,
+    may_see: Callable[[Project], bool],
+) -> Subject:
+    """Find whose bill is asked for, among what the caller may see.
+
+    Raises NotFound, Conflict for an ambiguous name of a project, and InvalidInput unless either
+    an organisation or a project is named.
+    """
+    if (asked.organisation is None) == (asked.project is None):
+        raise InvalidInput("name either an organisation or a project", where="organisation")
+    if asked.organisation is not None:
+        if asked.resource is not None:
+            raise InvalidInput("belongs to a project: name that", where="resource")
+        found = await resolve_organisation(conn, asked.organisation, access=access)
+        return Subject(organisation=found)
+    project = await resolve_project(
+        conn, asked.project or "", site=asked.site, domain=asked.domain, may_see=may_see
+    )
+    if asked.resource is not None:
+        await _check_resource(conn, project, asked.resource)
+    return Subject(project=project, resource=asked.resource)
 
 
 async def visible_projects(
@@ -62,7 +106,7 @@ async def visible_projects(
     return frozenset(await numbers_of(conn, access.projects))
 
 
-async def check_resource(conn: Connection, project: Project, resource: str) -> None:
+async def _check_resource(conn: Connection, project: Project, resource: str) -> None:
     """Raise NotFound unless a project's samples ever named this resource."""
     if "\0" in resource or not await bills.has_resource(conn, project.id, resource):
         raise NotFound(f"this project has no resource {resource[:200]!r}")
@@ -76,6 +120,10 @@ async def read_bill(conn: Connection, request: BillRequest) -> Bill:
         account = await read_account(conn, project, request.period)
     if project is not None and (request.subject.resource is not None or request.by is By.RESOURCE):
         made = await bill_of_resources(conn, request, project, as_of_hour=floor_hour(as_of))
+        if request.subject.resource is None:
+            spans = await _read_spans(conn, request)
+            course = await _read_course(conn, request, spans, floor_hour(as_of))
+            made = replace(made, course=course)
     else:
         made = await _bill_of_projects(conn, request, as_of_hour=floor_hour(as_of))
     return replace(made, as_of=as_of, account=account)
@@ -97,7 +145,31 @@ async def _bill_of_projects(
     sums = await bills.sum_used(conn, wanted, metered)
     writer = await LineWriter.make(conn, request.period, as_of_hour)
     groups = await _name_groups(conn, request, sums, metered, writer)
-    return bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)
+    made = bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)
+    return replace(made, course=await _read_course(conn, request, spans, as_of_hour))
+
+
+async def _read_course(
+    conn: Connection, request: BillRequest, spans: Sequence[Span], as_of_hour: datetime
+) -> Course | None:
+    """Sum each day, or where these would be too many each month; None if that takes long."""
+    if not request.with_course:
+        return None
+    end = min(request.period.end, as_of_hour + 2 * HOUR)
+    days = max((end - request.period.start).days + 1, 0)
+    for by, count in ((By.DAY, days), (By.MONTH, days // 30 + 1)):
+        if count > 1 and count <= DAYS_MAX and len(spans) * count <= COURSE_SUMS_MAX:
+            stretches, parts = _cut(spans, replace(request, by=by))
+            wanted = Wanted(stretches, parts, by, Order.NUMBER, None, None)
+            sums = await bills.sum_used(conn, wanted, ())
+            return Course(
+                by,
+                tuple(
+                    (place.start, added(*(one.credits for one in used)))
+                    for place, used in sums.groups.items()
+                ),
+            )
+    return None
 
 
 async def _read_spans(conn: Connection, request: BillRequest) -> list[Span]:

@@ -32,7 +32,7 @@ class BillRequest:
     """Which bill, and which groups of it.
 
     `visible` are the projects of an organisation that count (None: all of them).
-    `with_account` adds how a project's balance came about.
+    `with_account` adds how a project's balance came about, `with_course` what each day cost.
     """
 
     subject: Subject
@@ -44,6 +44,7 @@ class BillRequest:
     limit: int | None = None
     hours_max: int = PAGE_HOURS_MAX
     with_account: bool = False
+    with_course: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import added
-from os_credits.domain.bill import BillGroup, By, GroupKey, Order, Place, Used
+from os_credits.domain.bill import BillGroup, By, Course, GroupKey, Order, Place, Used
 from os_credits.domain.period import EPOCH, floor_day
 from os_credits.domain.stretch import Stretches
 from os_credits.domain.tree import Span
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from os_credits.domain.amount import Credits
     from os_credits.domain.bill import Bill, LineKey, Metered
     from os_credits.domain.period import Period
     from os_credits.domain.project import Project
@@ -58,7 +59,24 @@ async def bill_of_resources(
         has_quantities=True,
         tells_open=resource is None,
     )
-    return made if resource is None else replace(made, open=None)
+    course = await _read_course(conn, request, project)
+    if resource is None:
+        return replace(made, course=course)
+    return replace(made, open=None, course=course)
+
+
+async def _read_course(conn: Connection, request: BillRequest, project: Project) -> Course | None:
+    """Sum what each day of a resource cost; of all resources together, its project's bill does."""
+    resource = request.subject.resource
+    if not request.with_course or resource is None:
+        return None
+    found = await bills.sum_resources(
+        conn, project.id, request.period, by=By.DAY, resource=resource
+    )
+    days: dict[datetime, list[Credits]] = {}
+    for one in found:
+        days.setdefault(one.used.key.start or EPOCH, []).append(one.used.credits)
+    return Course(By.DAY, tuple((day, added(*parts)) for day, parts in sorted(days.items())))
 
 
 async def _refuse_cut_days(conn: Connection, period: Period) -> None:

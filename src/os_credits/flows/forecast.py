@@ -125,6 +125,13 @@ async def read_forecast(conn: Connection, project_id: int) -> StoredForecast:
     return await asyncio.to_thread(_answer, question)
 
 
+async def read_credit(conn: Connection, balance: Balance) -> Credit:
+    """Give what a project has left and is yet to get; the connection is a snapshot."""
+    project_id = balance.project_id
+    lots_of = await _read_lots(conn, [project_id], balance.as_of)
+    return Credit(balance.current, tuple(lots_of[project_id]))
+
+
 async def _read(conn: Connection, project_ids: Sequence[int]) -> list[_Question]:
     """Read what the forecasts of these projects are made of; the connection is a snapshot."""
     balances = await read_balances(conn, project_ids)

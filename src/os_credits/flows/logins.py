@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import secrets
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import structlog
@@ -187,7 +188,7 @@ async def set_password(
                 conn, "password", client_of(address), email_digest(login.email), succeeded=True
             )
     log.info("password_set", action="set_password", login_id=login.id)
-    return login
+    return replace(login, has_password=True)
 
 
 async def _link(conn: Connection, token: str, now: datetime | None) -> tuple[int, Login]:

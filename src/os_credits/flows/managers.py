@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.login import check_name
 from os_credits.domain.mail import mail_address
-from os_credits.domain.manager import MANAGERS_MAX
+from os_credits.domain.organisation import MANAGERS_MAX
 from os_credits.errors import Conflict, NotFound
 from os_credits.store import managers, places
 from os_credits.store.pool import transaction
 
 if TYPE_CHECKING:
-    from os_credits.domain.manager import Manager
+    from os_credits.domain.organisation import Manager
     from os_credits.store.pool import Pool
 
 

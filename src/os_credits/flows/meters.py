@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from os_credits.domain.flavor import FlavorSpec, size_of
 from os_credits.domain.meter import FIXED_FOR_LIFE, MeterDefinition, MeterKind
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.price import price_of
 from os_credits.errors import InvalidInput, Misconfigured
+from os_credits.flows.flavors import seed_specs, unsaid_specs
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import reprice
 from os_credits.store import (
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 AUTHOR = "meter file"
+SIZES = ("vcpus", "ram_gib", "disk_gib")
 # No sample that was accepted before may lie in the hours of a new version: this is longer than
 # any sample may be ahead of the database's clock (50 min, `acceptance_ahead_seconds`).
 NOTICE = timedelta(hours=1)
@@ -54,11 +57,20 @@ class FilePrice:
 
 
 @dataclass(frozen=True, slots=True)
+class FileFlavor:
+    """What a flavor of the meter file is made of."""
+
+    name: str
+    spec: FlavorSpec
+
+
+@dataclass(frozen=True, slots=True)
 class MeterFile:
     """What a meter file declares."""
 
     meters: tuple[MeterDefinition, ...]
     prices: tuple[FilePrice, ...]
+    flavors: tuple[FileFlavor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +88,7 @@ def read_meter_file(path: Path) -> MeterFile:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise Misconfigured(f"meter file {path}: {error}") from error
-    unknown = set(content) - {"meter", "price"}
+    unknown = set(content) - {"meter", "price", "flavor"}
     if unknown:
         raise Misconfigured(f"meter file {path}: unknown table {min(unknown)!r}")
     definitions = tuple(
@@ -90,7 +102,14 @@ def read_meter_file(path: Path) -> MeterFile:
         _price(path, number, table, names)
         for number, table in enumerate(content.get("price", []), 1)
     )
-    return MeterFile(definitions, file_prices)
+    file_flavors = tuple(
+        _flavor(path, number, table) for number, table in enumerate(content.get("flavor", []), 1)
+    )
+    flavor_names = [one.name for one in file_flavors]
+    for name in flavor_names:
+        if flavor_names.count(name) > 1:
+            raise Misconfigured(f"meter file {path}: flavor {name!r} is declared twice")
+    return MeterFile(definitions, file_prices, file_flavors)
 
 
 def _definition(path: Path, number: int, table: dict[str, Any]) -> MeterDefinition:
@@ -117,6 +136,21 @@ def _price(path: Path, number: int, table: dict[str, Any], meter_names: list[str
     if amount is None:
         raise Misconfigured(f"{place}: a file seeds prices, it cannot end one")
     return FilePrice(table["meter"], table.get("flavor"), amount)
+
+
+def _flavor(path: Path, number: int, table: dict[str, Any]) -> FileFlavor:
+    name = table.get("name")
+    place = f"meter file {path}: flavor {name or number}"
+    unknown = set(table) - {"name", *SIZES}
+    if unknown:
+        raise Misconfigured(f"{place}: unknown key {min(unknown)!r}")
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise Misconfigured(f"{place}: name must be a text that is not empty")
+    try:
+        sizes = {one: size_of(table.get(one), where=one) for one in SIZES}
+    except InvalidInput as error:
+        raise Misconfigured(f"{place}: {error}") from error
+    return FileFlavor(name, FlavorSpec(**sizes))
 
 
 def with_denbi_prices(file: MeterFile, metrics_to_bill: str) -> MeterFile:
@@ -149,7 +183,7 @@ def with_denbi_prices(file: MeterFile, metrics_to_bill: str) -> MeterFile:
     kept = tuple(
         price for price in file.prices if price.flavor is not None or price.meter not in replaced
     )
-    return MeterFile(file.meters + added, kept + own)
+    return MeterFile(file.meters + added, kept + own, file.flavors)
 
 
 def _denbi_meter(metric: str) -> MeterDefinition:
@@ -197,7 +231,13 @@ async def load_meters(pool: Pool, file: MeterFile) -> LoadResult:
                 await meters.insert_version(conn, meter_id, definition, start)
                 changed[definition.name] = start
         seeded = await _seed_prices(conn, file.prices)
-        if new or changed or seeded:
+        await seed_specs(conn, {one.name: one.spec for one in file.flavors}, author=AUTHOR)
+        renamed = any(
+            latest[one.name].definition.place_labels != one.place_labels
+            for one in file.meters
+            if one.name in latest
+        )
+        if new or changed or seeded or renamed:
             await rating_state.raise_epoch(conn)
     return LoadResult(tuple(new), changed, seeded)
 
@@ -209,6 +249,9 @@ async def _is_loaded(conn: Connection, file: MeterFile) -> bool:
         definition.name not in latest or latest[definition.name].definition != definition
         for definition in file.meters
     ):
+        return False
+    specs = {one.name: one.spec for one in file.flavors}
+    if await unsaid_specs(conn, specs, author=AUTHOR):
         return False
     flavor_names = await flavors.list_flavors(conn)
     priced = {

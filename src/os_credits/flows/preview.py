@@ -14,7 +14,7 @@ from os_credits.domain.amount import credits_of, to_micro
 from os_credits.domain.notice import NoticeKind
 from os_credits.domain.period import HOUR, floor_hour
 from os_credits.errors import InvalidInput
-from os_credits.flows.threshold_rules import read_lines
+from os_credits.flows.threshold_rules import effective, read_lines, read_project_lines
 from os_credits.forecast.credit import Credit
 from os_credits.forecast.history import CREDITS_PER_HOUR_MAX, History
 from os_credits.forecast.run_out import State, forecast
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from os_credits.domain.balance import Balance
     from os_credits.domain.person import Person
     from os_credits.domain.project import Project
-    from os_credits.domain.threshold import Lines
+    from os_credits.domain.threshold import LineRule, Lines
     from os_credits.notify.replay import Estimate, PastNotice
     from os_credits.store.forecast_inputs import HourlyCredits
     from os_credits.store.past_changes import PastChange
@@ -87,12 +87,18 @@ class _Page:
 
 
 async def preview(
-    pool: Pool, default: Lines, length: timedelta, *, digest_hour: int, project_id: int | None
+    pool: Pool,
+    default: Lines,
+    length: timedelta,
+    *,
+    digest_hour: int,
+    project_id: int | None,
+    ignore_rules: bool = False,
 ) -> Preview:
     """Play the past of all open accounts, or of one, with these lines in the settings' place.
 
-    Rules of projects and organisations hold as they do. Raises InvalidInput for a length that
-    is none, or longer than `DAYS_MAX`.
+    Rules of projects and organisations hold as they do, unless `ignore_rules`. Raises
+    InvalidInput for a length that is none, or longer than `DAYS_MAX`.
     """
     if not timedelta(0) < length <= timedelta(days=DAYS_MAX):
         raise InvalidInput(f"must be from an hour to {DAYS_MAX} days", where="since")
@@ -104,7 +110,12 @@ async def preview(
     while True:
         async with snapshot(pool) as conn:
             ids = await _page_ids(conn, after_id, project_id)
-            page = await _read(conn, ids, default, start, end)
+            lines = (
+                dict.fromkeys(ids, default)
+                if ignore_rules
+                else await read_lines(conn, ids, default)
+            )
+            page = await _read(conn, ids, lines, start, end)
         for project in page.projects:
             counted.play(project, page, start)
         project_count += len(page.projects)
@@ -116,6 +127,29 @@ async def preview(
         start, end, project_count, tuple(found), counted.mail_count, len(counted.digests),
         counted.left_out_count,
     )  # fmt: skip
+
+
+async def preview_rule(
+    pool: Pool,
+    default: Lines,
+    rule: LineRule | None,
+    length: timedelta,
+    *,
+    digest_hour: int,
+    project_id: int,
+) -> Preview:
+    """Play the past of a project as if this were its own rule (None: it had none)."""
+    async with snapshot(pool) as conn:
+        said = (await read_project_lines(conn, project_id, default)).rules
+    lines = effective(default, [one for one in said if one.organisation is not None]).lines
+    return await preview(
+        pool,
+        lines if rule is None else rule.over(lines),
+        length,
+        digest_hour=digest_hour,
+        project_id=project_id,
+        ignore_rules=True,
+    )
 
 
 class _Counted:
@@ -163,7 +197,11 @@ async def _page_ids(conn: Connection, after_id: int, project_id: int | None) -> 
 
 
 async def _read(
-    conn: Connection, project_ids: Sequence[int], default: Lines, start: datetime, end: datetime
+    conn: Connection,
+    project_ids: Sequence[int],
+    lines: dict[int, Lines],
+    start: datetime,
+    end: datetime,
 ) -> _Page:
     balances = await read_balances(conn, project_ids)
     by_project: dict[int, list[PastChange]] = defaultdict(list)
@@ -172,7 +210,6 @@ async def _read(
         conn, project_ids, start=start, last_hour=last_hour
     ):
         by_project[change.project_id].append(change)
-    lines = await read_lines(conn, project_ids, default)
     forecasting = [one for one, own in lines.items() if own.days or own.burn_per_day]
     return _Page(
         projects=await projects.list_projects_by_id(conn, project_ids),

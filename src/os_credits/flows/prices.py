@@ -13,7 +13,7 @@ from os_credits.flows.effect import Effect, checked
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change, reprice
 from os_credits.rating.quote import PriceTable
-from os_credits.store import flavors, meters, prices, rating_state, retention
+from os_credits.store import flavor_specs, flavors, meters, prices, rating_state, retention
 from os_credits.store.pool import Pool, previewed
 from os_credits.store.usage import Chosen
 
@@ -71,6 +71,7 @@ async def read_price_table(conn: Connection) -> PriceTable:
         meters={version.meter_id: version.definition for version in versions},
         flavors=await flavors.list_flavors(conn),
         prices=PriceList(await prices.list_prices(conn)),
+        specs=await flavor_specs.read_specs(conn),
     )
 
 

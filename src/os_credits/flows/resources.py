@@ -8,10 +8,13 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from os_credits.domain.flavor import FlavorSpec
 from os_credits.domain.meter import MeterKind, MeterValue
 from os_credits.domain.period import HOUR, floor_day
 from os_credits.errors import NotFound
 from os_credits.store import batches, flavors, meters, resources
+from os_credits.store.flavor_specs import read_specs
+from os_credits.store.resource_places import read_resource_places
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from os_credits.domain.amount import Credits
     from os_credits.domain.meter import MeterDefinition
     from os_credits.store.pool import Connection
+    from os_credits.store.resource_places import ResourcePlace
     from os_credits.store.resources import (
         Cost,
         FlavorTime,
@@ -84,15 +88,6 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Spec:
-    """What a flavor is made of: virtual CPUs, GiB of memory and of disk; None: nobody said."""
-
-    vcpus: Any = None
-    ram_gib: Any = None
-    disk_gib: Any = None
-
-
-@dataclass(frozen=True, slots=True)
 class Place:
     """Where a resource runs, or ran last: '' where nobody says."""
 
@@ -112,7 +107,7 @@ class Resource:
     identity: Mapping[str, str]
     state: ResourceState
     flavor: str
-    spec: Spec
+    spec: FlavorSpec
     place: Place
     first_seen: datetime
     last_seen: datetime
@@ -228,6 +223,14 @@ async def read_resource(
     )
 
 
+async def find_meter(conn: Connection, name: str) -> int:
+    """Find a meter by its name; raises NotFound."""
+    for meter_id, definition in (await _definitions(conn)).items():
+        if definition.name == name:
+            return meter_id
+    raise NotFound(f"there is no meter {name[:200]!r}")
+
+
 async def _definitions(conn: Connection) -> dict[int, MeterDefinition]:
     versions = await meters.list_versions(conn)
     return {version.meter_id: version.definition for version in versions}
@@ -317,8 +320,8 @@ async def _rows(
     if unseen:
         flavor_of |= await resources.list_last_flavors(conn, unseen)
     names = await flavors.list_flavors(conn)
-    places = await _places(conn, [one.series_id for one in page])
-    specs = await _specs(conn, set(flavor_of.values()))
+    places = await read_resource_places(conn, [one.series_id for one in page])
+    specs = await read_specs(conn)
     return [
         Resource(
             series_id=one.series_id,
@@ -327,8 +330,8 @@ async def _rows(
             identity=one.identity,
             state=states[one.series_id],
             flavor=names.get(flavor_of.get(one.series_id, 0), ""),
-            spec=specs.get(flavor_of.get(one.series_id, 0), Spec()),
-            place=places.get(one.series_id, Place()),
+            spec=specs.get(flavor_of.get(one.series_id, 0), FlavorSpec()),
+            place=_place(places.get(one.series_id)),
             first_seen=_first_seen(one),
             last_seen=_latest(one, seen.get(one.series_id)),
             credits=costs[one.series_id].credits,
@@ -344,9 +347,7 @@ def _latest(one: StoredResource, last: LastSample | None) -> datetime:
     return one.stored_at if one.last_hour is None else one.last_hour + HOUR
 
 
-async def _places(_conn: Connection, _series_ids: Sequence[int]) -> dict[int, Place]:
-    return {}
-
-
-async def _specs(_conn: Connection, _flavor_ids: set[int]) -> dict[int, Spec]:
-    return {}
+def _place(stored: ResourcePlace | None) -> Place:
+    if stored is None:
+        return Place()
+    return Place(stored.provider, stored.region, stored.host, stored.state)

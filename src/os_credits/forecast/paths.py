@@ -105,6 +105,13 @@ def unused() -> Paths:
     return Paths(days, np.zeros((PATH_COUNT, days.size)), shares)
 
 
+def steady(per_day: float) -> Paths:
+    """Give a single path on which every day uses the same, at any hour alike."""
+    days = _days()
+    shares = _shares(np.ones((_WEEK_DAYS, DAY_HOURS)))
+    return Paths(days, np.atleast_2d(days * per_day), shares)
+
+
 def _errors(outlook: Outlook, way: Whole, past_day: Whole) -> Floats:
     """Give the logarithm of each path's error up to each day."""
     days = _days()[1:]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import (
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from decimal import Decimal
 
+    from os_credits.domain.flavor import FlavorSpec
     from os_credits.domain.price import Price, PriceList
 
 
@@ -40,11 +41,12 @@ class QuoteLine:
 
 @dataclass(frozen=True, slots=True)
 class PriceTable:
-    """Meters and flavors by id, and all prices."""
+    """Meters and flavors by id, all prices, and what flavors are made of, where it is known."""
 
     meters: Mapping[int, MeterDefinition]
     flavors: Mapping[int, str]
     prices: PriceList
+    specs: Mapping[int, FlavorSpec] = field(default_factory=dict)
 
     def quote_flavor(self, flavor: str, count: Decimal, hour_ms: int) -> list[QuoteLine]:
         """Price `count` of a flavor, by every meter that has a price for it in this hour.

@@ -37,7 +37,7 @@ async def insert_invitation(
     row = await conn.fetchrow(
         """
         INSERT INTO invitation (login_id, purpose, author, digest, state, expires_at)
-        VALUES ($1, $2, $3, $4, $5, now() + $6)
+        VALUES ($1, $2, $3, $4, $5, now() + $6::interval)
         RETURNING id, login_id, purpose, state, author, created_at, expires_at, used_at, last_error
         """,
         login_id,
@@ -59,7 +59,7 @@ async def insert_reset_for(conn: Connection, email: str, *, author: str) -> int:
     status = await conn.execute(
         """
         INSERT INTO invitation (login_id, purpose, author, state, expires_at)
-        SELECT id, 'reset', $2, 'pending', now() + $3 FROM login
+        SELECT id, 'reset', $2, 'pending', now() + $3::interval FROM login
         WHERE lower(email COLLATE "C") = lower($1 COLLATE "C") AND disabled_at IS NULL
         """,
         email,
@@ -105,7 +105,7 @@ async def find_good_invitation(
                i.used_at, i.last_error
         FROM invitation i JOIN login l ON l.id = i.login_id
         WHERE i.digest = $1 AND i.used_at IS NULL AND i.state <> 'refused'
-          AND i.expires_at > coalesce($2, now()) AND l.disabled_at IS NULL
+          AND i.expires_at > coalesce($2::timestamptz, now()) AND l.disabled_at IS NULL
         FOR UPDATE OF i
         """,
         digest,
@@ -117,7 +117,9 @@ async def find_good_invitation(
 async def use_invitation(conn: Connection, invitation_id: int, now: datetime | None = None) -> None:
     """Note that a link was used, so that it never is again."""
     await conn.execute(
-        "UPDATE invitation SET used_at = coalesce($2, now()) WHERE id = $1", invitation_id, now
+        "UPDATE invitation SET used_at = coalesce($2::timestamptz, now()) WHERE id = $1",
+        invitation_id,
+        now,
     )
 
 
@@ -155,12 +157,13 @@ async def claim_invitations(
         """
         WITH due AS (
             SELECT i.id FROM invitation i JOIN login l ON l.id = i.login_id
-            WHERE i.state = 'pending' AND i.next_attempt_at <= coalesce($1, now())
-              AND i.expires_at > coalesce($1, now()) AND l.disabled_at IS NULL
+            WHERE i.state = 'pending' AND i.next_attempt_at <= coalesce($1::timestamptz, now())
+              AND i.expires_at > coalesce($1::timestamptz, now()) AND l.disabled_at IS NULL
             ORDER BY i.next_attempt_at, i.id LIMIT $3 FOR UPDATE OF i SKIP LOCKED
         )
         UPDATE invitation i
-        SET attempt_count = i.attempt_count + 1, next_attempt_at = coalesce($1, now()) + $2
+        SET attempt_count = i.attempt_count + 1,
+            next_attempt_at = coalesce($1::timestamptz, now()) + $2::interval
         FROM due, login l WHERE i.id = due.id AND l.id = i.login_id
         RETURNING i.id, i.purpose, l.email, l.name, l.language, i.created_at, i.expires_at,
                   i.attempt_count
@@ -195,7 +198,8 @@ async def mark_sent(conn: Connection, invitation_id: int, now: datetime | None =
     """Remember that a server took the mail."""
     await conn.execute(
         """
-        UPDATE invitation SET state = 'sent', last_error = '', sent_at = coalesce($2, now())
+        UPDATE invitation
+        SET state = 'sent', last_error = '', sent_at = coalesce($2::timestamptz, now())
         WHERE id = $1 AND state = 'pending'
         """,
         invitation_id,
@@ -215,7 +219,8 @@ async def postpone(
     """Let the mail wait for its next attempt, unless a later one has begun already."""
     await conn.execute(
         """
-        UPDATE invitation SET last_error = $4, next_attempt_at = coalesce($5, now()) + $3
+        UPDATE invitation
+        SET last_error = $4, next_attempt_at = coalesce($5::timestamptz, now()) + $3::interval
         WHERE id = $1 AND attempt_count = $2 AND state = 'pending'
         """,
         invitation_id,
@@ -249,7 +254,8 @@ async def refuse_expired(conn: Connection, *, limit: int, now: datetime | None =
                                  ELSE 'given up: too old. ' || last_error END
         WHERE id IN (
             SELECT id FROM invitation
-            WHERE state = 'pending' AND expires_at <= coalesce($2, now()) ORDER BY id LIMIT $1
+            WHERE state = 'pending' AND expires_at <= coalesce($2::timestamptz, now())
+            ORDER BY id LIMIT $1
         ) RETURNING id
         """,
         limit,
@@ -265,7 +271,8 @@ async def prune_invitations(
     rows = await conn.fetch(
         """
         DELETE FROM invitation WHERE id IN (
-            SELECT id FROM invitation WHERE expires_at + $1 <= coalesce($3, now())
+            SELECT id FROM invitation
+            WHERE expires_at + $1::interval <= coalesce($3::timestamptz, now())
             ORDER BY id LIMIT $2
         ) RETURNING id
         """,

@@ -42,7 +42,7 @@ async def insert_attempt(
     attempt_id = await conn.fetchval(
         """
         INSERT INTO login_attempt (kind, address, email_digest, succeeded, made_at)
-        VALUES ($1, $2, $3, $4, coalesce($5, clock_timestamp())) RETURNING id
+        VALUES ($1, $2, $3, $4, coalesce($5::timestamptz, clock_timestamp())) RETURNING id
         """,
         kind,
         client,
@@ -65,10 +65,10 @@ async def list_failures(
     row = await conn.fetchrow(
         """
         SELECT coalesce(array_agg(made_at ORDER BY made_at, id), '{}') AS failures,
-               coalesce($3, clock_timestamp()) AS now
+               coalesce($3::timestamptz, clock_timestamp()) AS now
         FROM login_attempt
         WHERE email_digest = $1 AND kind = 'password' AND NOT succeeded
-          AND made_at > coalesce($3, now()) - $2
+          AND made_at > coalesce($3::timestamptz, now()) - $2::interval
           AND id > coalesce((SELECT max(id) FROM login_attempt
                              WHERE email_digest = $1 AND kind = 'password' AND succeeded), 0)
         """,
@@ -87,9 +87,10 @@ async def count_tries(
     row = await conn.fetchrow(
         """
         SELECT count(*) AS tries,
-               coalesce(extract(epoch FROM min(made_at) + $3 - now()), 0)::float8 AS seconds
+               coalesce(extract(epoch FROM min(made_at) + $3::interval - now()), 0)::float8
+                   AS seconds
         FROM login_attempt
-        WHERE address = $1 AND kind = ANY($2::text[]) AND made_at > now() - $3
+        WHERE address = $1 AND kind = ANY($2::text[]) AND made_at > now() - $3::interval
         """,
         client,
         kinds,
@@ -106,7 +107,7 @@ async def count_tries_at(
     count = await conn.fetchval(
         """
         SELECT count(*) FROM login_attempt
-        WHERE email_digest = $1 AND kind = $2 AND made_at > now() - $3
+        WHERE email_digest = $1 AND kind = $2 AND made_at > now() - $3::interval
         """,
         email_digest,
         kind,
@@ -127,7 +128,8 @@ async def prune_attempts(
     rows = await conn.fetch(
         """
         DELETE FROM login_attempt WHERE id IN (
-            SELECT id FROM login_attempt WHERE made_at + $1 <= coalesce($3, now())
+            SELECT id FROM login_attempt
+            WHERE made_at + $1::interval <= coalesce($3::timestamptz, now())
             ORDER BY made_at LIMIT $2
         ) RETURNING id
         """,

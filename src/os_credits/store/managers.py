@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from os_credits.domain.manager import ManagedOrganisation, Manager
+from os_credits.domain.organisation import ManagedOrganisation, Manager
 
 if TYPE_CHECKING:
     from os_credits.store.pool import Connection

@@ -40,7 +40,8 @@ async def insert_session(
     session_id = await conn.fetchval(
         """
         INSERT INTO session (login_id, digest, created_at, last_seen_at, expires_at, address, agent)
-        VALUES ($1, $2, coalesce($6, now()), coalesce($6, now()), coalesce($6, now()) + $3, $4, $5)
+        SELECT $1, $2, n.at, n.at, n.at + $3::interval, $4, $5
+        FROM (SELECT coalesce($6::timestamptz, now()) AS at) n
         RETURNING id
         """,
         login_id,
@@ -65,12 +66,13 @@ async def find_session(
     row = await conn.fetchrow(
         """
         SELECT s.id AS session_id, s.created_at AS began_at, s.last_seen_at, s.expires_at,
-               s.last_seen_at + $3 <= coalesce($4, now()) AS is_to_touch,
+               s.last_seen_at + $3::interval <= coalesce($4::timestamptz, now()) AS is_to_touch,
                l.id, l.email, l.name, l.language, l.is_administrator,
                l.password_hash IS NOT NULL AS has_password, l.disabled_at, l.created_at
         FROM session s JOIN login l ON l.id = s.login_id
-        WHERE s.digest = $1 AND l.disabled_at IS NULL AND s.expires_at > coalesce($4, now())
-          AND s.last_seen_at + $2 > coalesce($4, now())
+        WHERE s.digest = $1 AND l.disabled_at IS NULL
+          AND s.expires_at > coalesce($4::timestamptz, now())
+          AND s.last_seen_at + $2::interval > coalesce($4::timestamptz, now())
         """,
         digest,
         idle,
@@ -93,7 +95,7 @@ async def touch_session(conn: Connection, session_id: int, now: datetime | None 
     """Note that a session is in use; it does not last longer than it was to."""
     await conn.execute(
         """
-        UPDATE session SET last_seen_at = greatest(last_seen_at, coalesce($2, now()))
+        UPDATE session SET last_seen_at = greatest(last_seen_at, coalesce($2::timestamptz, now()))
         WHERE id = $1
         """,
         session_id,
@@ -108,8 +110,8 @@ async def list_sessions(
     rows = await conn.fetch(
         """
         SELECT id, created_at, last_seen_at, expires_at, address, agent FROM session
-        WHERE login_id = $1 AND expires_at > coalesce($3, now())
-          AND last_seen_at + $2 > coalesce($3, now())
+        WHERE login_id = $1 AND expires_at > coalesce($3::timestamptz, now())
+          AND last_seen_at + $2::interval > coalesce($3::timestamptz, now())
         ORDER BY last_seen_at DESC, id DESC
         """,
         login_id,
@@ -162,7 +164,8 @@ async def prune_sessions(
         """
         DELETE FROM session WHERE id IN (
             SELECT id FROM session
-            WHERE expires_at <= coalesce($3, now()) OR last_seen_at + $1 <= coalesce($3, now())
+            WHERE expires_at <= coalesce($3::timestamptz, now())
+               OR last_seen_at + $1::interval <= coalesce($3::timestamptz, now())
             ORDER BY id LIMIT $2
         ) RETURNING id
         """,

@@ -145,9 +145,7 @@ async def ask_for_link(request: web.Request) -> web.Response:
     if not desk.sends_links:
         return _ask_form(request, form, status=409)
     try:
-        await logins.request_reset(
-            desk.pool, form.value("email"), desk.visit_of(request).address
-        )
+        await logins.request_reset(desk.pool, form.value("email"), desk.visit_of(request).address)
     except RateLimited as error:
         form.problems.append(too_many(error))
         return waiting(_ask_form(request, form, status=429), error)

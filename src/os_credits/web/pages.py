@@ -1,4 +1,4 @@
-"""The pages: a start page with all projects, and the credits history of one.
+"""The pages: which there are, and a project's account.
 
 `app` sets the room up (`set_up`), and decides by `routes` and `wants_page` what is served where.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 from aiohttp import web
 
@@ -15,14 +15,28 @@ from os_credits.domain.budget import Usable
 from os_credits.domain.project import Project
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
-from os_credits.store.balances import read_balances
-from os_credits.store.forecasts import read_forecasts
 from os_credits.store.pool import snapshot
-from os_credits.store.projects import search_projects
+from os_credits.web import bill, login, me, overview, project_people, resources, spent
 from os_credits.web.accept import wants_page
-from os_credits.web import login, me
 from os_credits.web.account import Account
-from os_credits.web.admin import health, keys, prices, sources
+from os_credits.web.admin import (
+    addresses,
+    audit,
+    exclusions,
+    grants,
+    health,
+    hosts,
+    keys,
+    lines,
+    managers,
+    meters,
+    organisations,
+    people,
+    prices,
+    project_grants,
+    sources,
+    waiting,
+)
 from os_credits.web.chart import chart_of
 from os_credits.web.failures import error_page
 from os_credits.web.forecast_words import band_of, gain_of, words_of
@@ -48,17 +62,16 @@ __all__ = [
     "error_page",
     "routes",
     "set_up",
-    "start",
     "wants_page",
 ]
-
-PROJECTS_PER_PAGE = 200
 
 
 def routes() -> list[PageRoute]:
     """Give all paths of this room, `/credits_history/{project}` (which machines share) too."""
     return [
-        PageRoute("/", start, "All projects, as a page", api=("GET /api/v1/projects",)),
+        *overview.routes(),
+        *resources.routes(),
+        *spent.routes(),
         PageRoute(
             "/credits_history/{project}",
             credits_history,
@@ -69,46 +82,27 @@ def routes() -> list[PageRoute]:
             PageRoute(path, static_file, "A file that pages use", gate="open")
             for path in STATIC_FILES
         ),
+        *bill.routes(),
+        *login.routes(),
+        *me.routes(),
         *prices.routes(),
+        *waiting.routes(),
+        *meters.routes(),
+        *grants.routes(),
+        *project_grants.routes(),
+        *exclusions.routes(),
+        *organisations.routes(),
+        *lines.routes(),
         *health.routes(),
+        *hosts.routes(),
         *keys.routes(),
         *sources.routes(),
+        *people.routes(),
+        *addresses.routes(),
+        *managers.routes(),
+        *audit.routes(),
+        *project_people.routes(),
     ]
-
-
-async def start(request: web.Request) -> web.Response:
-    """Answer with a page of the projects that the caller may see, with their balances."""
-    desk = request.app[DESK]
-    access = visitor_of(request).access
-    among = None if access.projects is None else sorted(access.projects)
-    async with snapshot(desk.pool) as conn:
-        found = await search_projects(
-            conn,
-            name=None,
-            site=None,
-            domain=None,
-            among=among,
-            after_id=_after_id(request),
-            limit=PROJECTS_PER_PAGE + 1,
-        )
-        shown = found[:PROJECTS_PER_PAGE]
-        balances = await read_balances(conn, [project.id for project in shown])
-        forecasts = await read_forecasts(conn, [project.id for project in shown])
-    accounts = [
-        Account(project, balances[project.id], _history_href(project), forecasts.get(project.id))
-        for project in shown
-        if desk.may_read(access, project)
-    ]
-    more = len(found) > PROJECTS_PER_PAGE
-    next_href = f"/?{urlencode({'after': shown[-1].id})}" if more else None
-    return render(request, "start.html", {"accounts": accounts, "next_href": next_href})
-
-
-def _after_id(request: web.Request) -> int:
-    after = request.query.get("after", "0")
-    if not (after.isascii() and after.isdigit() and len(after) <= 18):  # noqa: PLR2004 - bigint
-        raise InvalidInput("must be a number", where="after")
-    return int(after)
 
 
 async def credits_history(request: web.Request) -> web.Response:
@@ -210,10 +204,3 @@ def _span_href(request: web.Request, key: str) -> str:
     kept = _kept(request)
     query = kept if key == DEFAULT_SPAN.key else {**kept, "range": key}
     return f"?{urlencode(query)}" if query else request.rel_url.raw_path
-
-
-def _history_href(project: Project) -> str:
-    known = {"site": project.site, "domain": project.domain}
-    query = urlencode({name: value for name, value in known.items() if value})
-    path = f"/credits_history/{quote(project.in_path(project.name), safe='')}"
-    return f"{path}?{query}" if query else path

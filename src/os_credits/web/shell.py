@@ -45,6 +45,12 @@ ADMINISTRATION = (
     ("/admin/audit", N_("Audit log")),
 )
 _PROJECT_PAGES = ("/projects/", "/credits_history/")
+# Pages that belong to one of these though their paths do not begin with its.
+_ALSO = {
+    "/": _PROJECT_PAGES,
+    "/admin/people": ("/admin/addresses",),
+    "/admin/organisations": ("/admin/managers", "/organisations/"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +100,7 @@ def shell_of(request: web.Request, visitor: Visitor) -> Shell:
             tuple(_places(ADMINISTRATION, known, path, base)) if visitor.may_administer else ()
         ),
         languages=tuple(_languages(request, base)),
-        in_administration=path.startswith("/admin/"),
+        in_administration=path.startswith(("/admin", "/organisations/")),
     )
 
 
@@ -107,9 +113,8 @@ def _places(
 
 
 def _is_here(page: str, path: str) -> bool:
-    if page == "/":
-        return path == "/" or path.startswith(_PROJECT_PAGES)
-    return path == page or path.startswith(f"{page}/")
+    beneath = (f"{page}/",) if page != "/" else ()
+    return path == page or path.startswith((*beneath, *_ALSO.get(page, ())))
 
 
 def _languages(request: web.Request, base: str) -> Iterable[Place]:

@@ -33,6 +33,7 @@ class Sink:
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
     owners: dict[str, list[str]] = field(default_factory=dict)
     timestamps: dict[str, str] = field(default_factory=dict)
+    said: dict[str, Any] = field(default_factory=dict)
 
     def keep(self, push: Push, labels: list[Labels]) -> None:
         assert not push.rejected
@@ -60,11 +61,13 @@ async def _lines(request: web.Request) -> web.Response:
     return web.Response(status=204)
 
 
-async def _current_credits(request: web.Request) -> web.Response:
-    grant = request.app[SINK].grants.get(request.match_info["project"])
-    if grant is None:
-        return web.json_response({"error": "not found"}, status=404)
-    return web.json_response({"current_credits": 0.0, "granted_credits": float(grant["amount"])})
+async def _projects(request: web.Request) -> web.Response:
+    grants = request.app[SINK].grants
+    found = [
+        {"external_id": name, "balance": {"granted": grant["amount"]}}
+        for name, grant in grants.items()
+    ]
+    return web.json_response({"projects": found})
 
 
 async def _history(request: web.Request) -> web.Response:
@@ -87,6 +90,28 @@ async def _owners(request: web.Request) -> web.Response:
 async def _grant(request: web.Request) -> web.Response:
     request.app[SINK].grants[request.match_info["project"]] = await request.json()
     return web.json_response({"created": True}, status=201)
+
+
+async def _said(request: web.Request) -> web.Response:
+    """Take whatever else is said of organisations, prices and people."""
+    sink = request.app[SINK]
+    sink.said[request.path] = await request.json()
+    if request.path == "/api/v1/session":
+        return web.json_response({"error": "unauthorized"}, status=401)
+    return web.json_response({"invitation": {"link": "https://x.example/password/TOKEN"}})
+
+
+async def _lists(_: web.Request) -> web.Response:
+    """Answer that nothing was decided so far, and that everything is rated and booked."""
+    return web.json_response(
+        {
+            "budgets": [],
+            "exclusions": [],
+            "prices": [{"id": 1}],
+            "logins": [],
+            "balance": {"used": "100", "tally": "0"},
+        }
+    )
 
 
 @web.middleware
@@ -112,11 +137,14 @@ async def running_sink() -> AsyncIterator[Sink]:
     sink = app[SINK] = Sink()
     app.router.add_post("/api/v1/write", _write)
     app.router.add_post("/write", _lines)
-    app.router.add_get("/api/current_credits/{project}", _current_credits)
+    app.router.add_get("/api/v1/projects", _projects)
     app.router.add_get("/api/credits_history/{project}", _history)
     app.router.add_post("/api/v1/projects", _project)
     app.router.add_put("/api/v1/projects/{project}/owners", _owners)
     app.router.add_post("/api/v1/projects/{project}/grants", _grant)
+    app.router.add_post("/api/v1/{rest:.*}", _said)
+    app.router.add_put("/api/v1/{rest:.*}", _said)
+    app.router.add_get("/api/v1/{rest:.*}", _lists)
     async with TestServer(app) as server:
         sink.url = str(server.make_url("/"))
         yield sink

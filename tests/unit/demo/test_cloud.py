@@ -7,8 +7,9 @@ from itertools import pairwise
 import pytest
 
 from os_credits.demo.budget import credits_between
-from os_credits.demo.cast import PROJECTS, SOON_IN_DEBT, Door, Measure, Project
-from os_credits.demo.cloud import samples_between
+from os_credits.demo.cast import Door, Measure, Project
+from os_credits.demo.cloud import held_back, samples_between
+from os_credits.demo.projects import PROJECTS, SOON_IN_DEBT, WITH_A_GAP
 from os_credits.demo.rhythm import ANCHOR_MS, DAY_MS, runs_between
 from os_credits.domain.sample import Labels
 
@@ -95,28 +96,72 @@ def test_budgets_foresee_what_the_samples_will_cost(project: Project) -> None:
     """An oracle of its own: counters by their growth, gauges from sample to sample."""
     prices = {"project_vcpu_usage": Decimal(1), "project_mb_usage": Decimal("0.3")}
     flavors = {"m1.small": "1.6", "m1.medium": "3.2", "m1.large": "6.4", "m1.xlarge": "12.8"}
-    flavors["g1.large"] = "60"
+    flavors |= {"g1.large": "60", "c1.dedicated": "64"}
+    flavors |= {"t3.medium": "3.1", "c6i.xlarge": "7.2", "c6i.4xlarge": "29", "r7iz.xlarge": "0"}
     by_server: dict[str, list[tuple[int, dict[str, str]]]] = defaultdict(list)
     cost = Decimal(0)
     for labels, samples in measured(START_MS, START_MS + 7 * DAY_MS + 1).items():
         by_name = dict(labels)
         metric = by_name["__name__"]
-        if project.id not in (by_name.get("project_id"), by_name.get("tenant_id")):
+        if project.id not in {
+            by_name.get(one) for one in ("project_id", "tenant_id", "tag_project")
+        }:
             continue
         if metric in prices:
             cost += Decimal(samples[-1][1] - samples[0][1]) * prices[metric]
         elif metric == "openstack_cinder_volume_gb":
             cost += Decimal(sum(value for _, value in samples[:-1])) * STEP_MS / HOUR_MS / 1000
         else:
-            by_server[by_name["id"]] += [(time_ms, by_name) for time_ms, _ in samples]
+            server = by_name.get("id") or by_name["instance_id"]
+            by_server[server] += [(time_ms, by_name) for time_ms, _ in samples]
     for seen in by_server.values():
         for before, after in pairwise(sorted(seen, key=lambda one: one[0])):
-            if before[1]["status"] == "ACTIVE":
+            runs = "ACTIVE" in before[1].values() or "running" in before[1].values()
+            # A gap of more than an hour is not billed.
+            if runs and after[0] - before[0] <= HOUR_MS:
                 hours = Decimal(after[0] - before[0]) / HOUR_MS
-                cost += Decimal(flavors[before[1]["flavor_id"]]) * hours
+                flavor = before[1].get("flavor_id") or before[1]["instance_type"]
+                cost += Decimal(flavors[flavor]) * hours
 
     foreseen = credits_between(project, START_MS, START_MS + 7 * DAY_MS, STEP_MS)
     assert foreseen == pytest.approx(cost, abs=Decimal("0.01"))
+
+
+def test_in_one_night_of_a_fortnight_nobody_measures_a_projects_servers() -> None:
+    servers = {
+        time_ms
+        for labels, samples in measured(START_MS, START_MS + 14 * DAY_MS).items()
+        if ("tenant_id", WITH_A_GAP.id) in labels and dict(labels)["__name__"].endswith("_status")
+        for time_ms, _ in samples
+    }
+    pauses = [later - earlier for earlier, later in pairwise(sorted(servers))]
+
+    assert [6 * HOUR_MS] == [pause - STEP_MS for pause in pauses if pause > STEP_MS]
+
+
+def test_what_comes_late_and_what_comes_in_time_are_everything() -> None:
+    everything = samples_between(START_MS, START_MS + DAY_MS, STEP_MS)
+    times = range(START_MS + 3 * HOUR_MS, START_MS + 5 * HOUR_MS)
+    prompt, late = held_back(everything, "cell-notebooks", times)
+
+    late_times = {time_ms for door in Door for _, part in late[door] for time_ms, _ in part}
+    assert late_times == set(times[::STEP_MS])
+    for door in Door:
+        joined: Samples = defaultdict(list)
+        for labels, part in [*prompt[door], *late[door]]:
+            joined[labels].extend(part)
+        assert {labels: sorted(part) for labels, part in joined.items()} == dict(everything[door])
+
+
+def test_servers_are_on_hosts_of_their_site_and_move_at_times() -> None:
+    hosts = defaultdict(set)
+    for labels in measured(START_MS, START_MS + 28 * DAY_MS, HOUR_MS):
+        by_name = dict(labels)
+        if "hypervisor_hostname" in by_name:
+            hosts[by_name["name"]].add(by_name["hypervisor_hostname"])
+
+    assert all(len(of_one) <= 3 for of_one in hosts.values())
+    assert any(len(of_one) > 1 for of_one in hosts.values())
 
 
 def test_one_project_spends_enough_for_a_newcomer_to_see_it_fall() -> None:

@@ -4,7 +4,8 @@ import itertools
 
 import pytest
 
-from os_credits.demo.cast import PROJECTS, Flavor, Rhythm, Server
+from os_credits.demo.cast import Flavor, Rhythm, Server
+from os_credits.demo.projects import PROJECTS
 from os_credits.demo.rhythm import ANCHOR_MS, DAY_MS, Run, day_of, runs_between, runs_of_day
 
 HOUR_MS = 3_600_000

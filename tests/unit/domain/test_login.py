@@ -77,7 +77,9 @@ def test_who_is_named_nowhere_sees_nothing() -> None:
     assert (access.projects, access.managed, access.organisations) == (set(), set(), set())
 
 
-@pytest.mark.parametrize("password", [GOOD, "x" * 3 + "yz" * 6, "пароль из слов", "🎻" * 6 + "lake 7"])
+@pytest.mark.parametrize(
+    "password", [GOOD, "x" * 3 + "yz" * 6, "пароль из слов", "🎻" * 6 + "lake 7"]
+)
 def test_long_passwords_are_taken_of_whatever_they_consist(password: str) -> None:
     assert check_password(password, email="ada@lab.example", name="Ada") == password
 
@@ -112,7 +114,7 @@ def test_a_password_is_the_same_however_a_keyboard_composes_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("failures", "minutes"), [(4, None), (5, 1), (6, 2), (7, 4), (8, 8), (9, 15), (500, 15)]
+    "failures, minutes", [(4, None), (5, 1), (6, 2), (7, 4), (8, 8), (9, 15), (500, 15)]
 )
 def test_an_address_waits_longer_with_each_failure(failures: int, minutes: int | None) -> None:
     times = [NOON + timedelta(seconds=one) for one in range(failures)]
@@ -136,7 +138,7 @@ def test_a_name_loses_its_outer_blanks_and_may_be_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "client"),
+    "address, client",
     [
         ("192.0.2.7", "192.0.2.7"),
         ("::ffff:192.0.2.7", "192.0.2.7"),

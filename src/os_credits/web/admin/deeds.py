@@ -110,7 +110,7 @@ async def _receiver(form: Form, about: About, name: str) -> Project | None:
         form.wrong("to", gettext(NO_PROJECT))
         return None
     except Conflict as error:
-        numbers = ", ".join(_written(one) for one in error.candidates)
+        numbers = ", ".join(written_candidate(one) for one in error.candidates)
         form.wrong("to", gettext(SEVERAL, numbers=numbers))
         return None
     if receiver.id == about.project.id:
@@ -119,7 +119,8 @@ async def _receiver(form: Form, about: About, name: str) -> Project | None:
     return receiver
 
 
-def _written(candidate: dict[str, str]) -> str:
+def written_candidate(candidate: dict[str, str]) -> str:
+    """Write one of several projects of a name, so that somebody can choose it."""
     place = " ".join(filter(None, (candidate["site"], candidate["domain"])))
     return f"{candidate['number']} ({place})" if place else candidate["number"]
 

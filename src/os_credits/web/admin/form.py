@@ -103,6 +103,12 @@ class Form:
         """Read a price; None if it is wrong."""
         return self._read(name, price_of, NO_NUMBER)
 
+    def moment(self, name: str) -> datetime | None:
+        """Read a moment (UTC); None where nothing stands, or it is wrong."""
+        if not self.value(name).strip():
+            return None
+        return self._read(name, _moment, NO_HOUR)
+
     def hour(self, name: str, *, needed: bool = False) -> datetime | None:
         """Read a full hour (UTC); None where nothing stands, or it is wrong."""
         if not self.value(name).strip():
@@ -220,7 +226,7 @@ def conflict_status(request: web.Request) -> int:
     return 200 if "HX-Request" in request.headers else 409
 
 
-def number_of(text: str) -> int:
+def our_number(text: str) -> int:
     """Read one of our numbers from an address; 0 for what can be none."""
     is_number = text.isascii() and text.isdecimal() and len(text) <= _DIGITS_MAX
     return int(text) if is_number else 0

@@ -11,7 +11,7 @@ from os_credits.domain.grant import GrantState
 from os_credits.domain.lot import LotKind
 from os_credits.flows.grants import read_latest
 from os_credits.store.pool import snapshot
-from os_credits.web.admin.form import NUMBER_MAX, number_of, query_form
+from os_credits.web.admin.form import NUMBER_MAX, our_number, query_form
 from os_credits.web.admin.grant_view import KINDS, STATES, grant_line
 from os_credits.web.language import gettext
 from os_credits.web.room import DESK, PageRoute, render
@@ -39,7 +39,7 @@ async def list_page(request: web.Request) -> web.Response:
     """Show a page of grants, narrowed by kind, state and author."""
     form = query_form(request)
     kind, state, author = form.value("kind"), form.value("state"), form.text("author")
-    before = number_of(form.value("before"))
+    before = our_number(form.value("before"))
     async with snapshot(request.app[DESK].pool) as conn:
         page = await read_latest(
             conn,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from os_credits.domain.allowance import floor_month, month_text, next_month
 from os_credits.domain.amount import added, from_micro
@@ -27,7 +27,7 @@ from os_credits.web.admin.form import (
     Form,
     conflict_status,
     form_of,
-    number_of,
+    our_number,
     refused_status,
 )
 from os_credits.web.admin.grant_view import grant_line
@@ -84,7 +84,7 @@ def routes() -> list[PageRoute]:
         *(
             PageRoute(
                 PATH + deed.path,
-                partial(carry_out, deed=deed),
+                _carrying_out(deed),
                 deed.summary,
                 method="POST",
                 gate="admin",
@@ -136,7 +136,7 @@ async def grant_page(request: web.Request) -> web.Response:
 async def _show(
     request: web.Request, forms: Mapping[str, Form], *, status: int = 200
 ) -> web.Response:
-    before = number_of(request.query.get("before", ""))
+    before = our_number(request.query.get("before", ""))
     async with snapshot(request.app[DESK].pool) as conn:
         project = await project_of(request, conn)
         page = await read_latest(
@@ -191,7 +191,7 @@ def _done(request: web.Request) -> str:
 async def _show_grant(
     request: web.Request, forms: Mapping[str, Form], *, status: int = 200
 ) -> web.Response:
-    number = number_of(request.match_info["number"])
+    number = our_number(request.match_info["number"])
     async with snapshot(request.app[DESK].pool) as conn:
         project = await project_of(request, conn)
         grant = await _grant(conn, project, number)
@@ -212,12 +212,19 @@ async def _grant(conn: Connection, project: Project, number: int) -> Grant:
     return found[0]
 
 
-async def carry_out(request: web.Request, *, deed: Deed) -> web.Response:
+def _carrying_out(deed: Deed) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        return await _carry_out(request, deed)
+
+    return handle
+
+
+async def _carry_out(request: web.Request, deed: Deed) -> web.Response:
     """Do what a form asks for, once for its key; what takes credits away is confirmed first."""
     form = form_of(request)
     form.key()
     author = visitor_of(request).access.name
-    number = number_of(request.match_info.get("number", ""))
+    number = our_number(request.match_info.get("number", ""))
     async with snapshot(request.app[DESK].pool) as conn:
         project = await project_of(request, conn)
         instruction = await deed.read(form, About(conn, project, author, number))
@@ -265,8 +272,17 @@ async def _ask(
             name: value for name, value in form.values.items() if name not in ("csrf", "confirmed")
         },
         "reason": instruction.reason,
+        "what": gettext("Project"),
         "lines": [
-            (project, before, moved, added(before, moved)) for project, before, moved in lines
+            {
+                "name": project.name,
+                "href": f"/credits_history/%23{project.id}",
+                "site": project.site,
+                "before": before,
+                "moved": moved,
+                "after": added(before, moved),
+            }
+            for project, before, moved in lines
         ],
         "exact": exact_text,
     }

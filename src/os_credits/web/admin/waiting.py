@@ -20,7 +20,7 @@ from os_credits.web.admin.form import (
     Form,
     conflict_status,
     form_of,
-    number_of,
+    our_number,
     query_form,
     refused_status,
 )
@@ -92,7 +92,7 @@ async def _names(
 
 async def list_page(request: web.Request) -> web.Response:
     """Show a page of what waits, by series."""
-    after = number_of(request.query.get("after", "0"))
+    after = our_number(request.query.get("after", "0"))
     async with snapshot(request.app[DESK].pool) as conn:
         found, following = await list_all_unsettled(
             conn, after_series_id=after, limit=SERIES_PER_PAGE
@@ -164,7 +164,7 @@ def looked_at(wanted: SettlementRequest) -> str:
 async def _line(conn: Connection, form: Form, project: Project) -> WaitingLine:
     """Find the usage that a form is about; raises NotFound once it waits no more."""
     definitions, names = await _names(conn)
-    series_id, kind = number_of(form.value("series")), KINDS.get(form.value("kind"))
+    series_id, kind = our_number(form.value("series")), KINDS.get(form.value("kind"))
     for one in await list_unsettled(conn, project.id):
         if one.series_id == series_id and one.kind is kind:
             return waiting_line(one, project, definitions, names)
@@ -188,7 +188,7 @@ def _read(request: web.Request, form: Form, project: Project) -> SettlementReque
         Verdict(verdict),
         reason,
         visitor_of(request).access.name,
-        series_id=number_of(form.value("series")),
+        series_id=our_number(form.value("series")),
     )
 
 

@@ -15,20 +15,29 @@
   const faint = (color, percent) => `color-mix(in srgb, ${color} ${percent}%, transparent)`;
   const numbers = (texts) => texts.map((text) => (text === null ? null : Number(text)));
 
-  const plain = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
-  const tiny = new Intl.NumberFormat("en", { maximumSignificantDigits: 2 });
+  // Numbers and days as the rest of the page writes them.
+  const language = document.documentElement.lang || "en";
+  const words = section.dataset;
+  const plain = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
+  const tiny = new Intl.NumberFormat(language, { maximumSignificantDigits: 2 });
   const show = (value) => {
     if (value == null) return "–";
     const format = value !== 0 && Math.abs(value) < 0.01 ? tiny : plain;
     return format.format(value).replace("-", "−");
   };
 
-  const MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ");
-  const DAYS = "Sun Mon Tue Wed Thu Fri Sat".split(" ");
+  const isGerman = language === "de";
+  const MONTHS = (
+    isGerman
+      ? "Jan. Feb. März Apr. Mai Juni Juli Aug. Sept. Okt. Nov. Dez."
+      : "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec"
+  ).split(" ");
+  const DAYS = (isGerman ? "So., Mo., Di., Mi., Do., Fr., Sa.," : "Sun Mon Tue Wed Thu Fri Sat").split(" ");
   const utc = (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC");
   const clock = (moment) =>
     [moment.getHours(), moment.getMinutes()].map((n) => String(n).padStart(2, "0")).join(":");
-  const date = (moment) => `${moment.getDate()} ${MONTHS[moment.getMonth()]}`;
+  const date = (moment) =>
+    `${moment.getDate()}${isGerman ? "." : ""} ${MONTHS[moment.getMonth()]}`;
   const day = (seconds) => `${DAYS[utc(seconds).getDay()]} ${date(utc(seconds))}`;
   const minute = (seconds) => `${day(seconds)}, ${clock(utc(seconds))}`;
 
@@ -192,11 +201,11 @@
     const line = style("--chart-line");
     const common = { stroke: line, value: (plot, value) => show(value) };
     const series = [
-      { label: "At", value: (plot, seconds) => (seconds == null ? "–" : minute(seconds)) },
-      { ...common, label: "Left", width: 2, fill: faint(line, 16), points: { show: false } },
+      { label: words.at, value: (plot, seconds) => (seconds == null ? "–" : minute(seconds)) },
+      { ...common, label: words.left, width: 2, fill: faint(line, 16), points: { show: false } },
       {
         ...common,
-        label: "Before the first grant",
+        label: words.expected,
         width: 1.5,
         dash: [5, 4],
         fill: faint(line, 8),
@@ -224,7 +233,7 @@
     const bars = uPlot.paths.bars({ size: [0.8, 56], align: 1 });
     const last = data.labels.length - 1;
     const series = [
-      { label: "From", value: (plot, seconds) => (seconds == null ? "–" : step(seconds)) },
+      { label: words.from, value: (plot, seconds) => (seconds == null ? "–" : step(seconds)) },
     ];
     for (let index = last; index >= 0; index -= 1) {
       series.push({

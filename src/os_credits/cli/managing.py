@@ -17,7 +17,7 @@ from os_credits.cli.output import Json, examples, print_json, print_table
 from os_credits.cli.project import find as find_project
 from os_credits.domain.audit import AuditFilter
 from os_credits.domain.mail import mail_address
-from os_credits.domain.manager import Manager
+from os_credits.domain.organisation import Manager
 from os_credits.domain.text import legible_json
 from os_credits.flows.managers import put_manager, remove_manager
 from os_credits.settings import Settings

@@ -1,0 +1,263 @@
+"""Table `host_usage` as people ask for it: by host, region or provider, and one host's days."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+    from decimal import Decimal
+
+    from os_credits.domain.amount import Credits
+    from os_credits.store.pool import Connection
+
+# Length, start, end: whole months or days (`domain/stretch.py`).
+Piece = tuple[str, "datetime", "datetime"]
+# The value by which it is sorted, then host, region and provider, of the last line before.
+After = tuple["Decimal", str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class HostSum:
+    """What was used on a host, or on all of a region or provider (`host_id` None then).
+
+    Hours are made of what flavors consist of, None where none of them is described;
+    `resource_days` counts each metered thing once for each day, meter and flavor. `quantity` is
+    in the smallest steps, and means something for a single meter only.
+    """
+
+    host_id: int | None
+    host: str
+    region: str
+    provider: str
+    quantity: int
+    credits: Credits
+    vcpu_hours: Decimal | None
+    ram_gib_hours: Decimal | None
+    disk_gib_hours: Decimal | None
+    resource_days: int
+    rank: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HostTotals:
+    """All lines together, and how many there are."""
+
+    line_count: int
+    credits: Credits
+    quantity: int
+    vcpu_hours: Decimal
+    ram_gib_hours: Decimal
+    disk_gib_hours: Decimal
+    resource_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostDay:
+    """What was used on a host on a UTC day."""
+
+    day: datetime
+    credits: Credits
+    vcpu_hours: Decimal | None
+    ram_gib_hours: Decimal | None
+    resource_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostResource:
+    """What a metered thing has used while it was on a host."""
+
+    series_id: int
+    project_id: int
+    meter_id: int
+    flavor_id: int
+    resource: str
+    quantity: int
+    credits: Credits
+    first_hour: datetime
+    last_hour: datetime
+
+
+async def sum_hosts(
+    conn: Connection,
+    pieces: Sequence[Piece],
+    *,
+    by: str,
+    sort: str,
+    meter_id: int | None,
+    steps_of: Mapping[int, int],
+    after: After | None,
+    limit: int,
+) -> tuple[list[HostSum], HostTotals | None]:
+    """Sum pieces of time, sorted; also the sum of all lines (None if there is no line here).
+
+    `steps_of` says of the meters that count servers how many steps make an hour of one.
+    """
+    rows = await conn.fetch(
+        """
+        WITH piece AS (
+            SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
+                          AS p(length, start, "end")
+        ), summed AS MATERIALIZED (
+            SELECT u.host_id, u.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
+                   sum(u.credits) AS credits, sum(u.resource_count) AS resource_days
+            FROM piece p JOIN host_usage u
+                ON u.length = p.length AND u.start >= p.start AND u.start < p."end"
+            WHERE $4::int IS NULL OR u.meter_id = $4
+            GROUP BY u.host_id, u.meter_id, u.flavor_id
+        ), counting AS (
+            SELECT * FROM unnest($5::int[], $6::numeric[]) AS c(meter_id, steps)
+        ), spec AS MATERIALIZED (
+            SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib, disk_gib
+            FROM flavor_spec ORDER BY flavor_id, id DESC
+        ), grouped AS (
+            SELECT CASE WHEN $7 = 'host' THEN h.id END AS host_id,
+                   CASE WHEN $7 = 'host' THEN h.name ELSE '' END AS host,
+                   CASE WHEN $7 = 'provider' THEN '' ELSE h.region END AS region, h.provider,
+                   sum(s.quantity) AS quantity, sum(s.credits) AS credits,
+                   round(sum(s.quantity * f.vcpus / c.steps), 6) AS vcpu_hours,
+                   round(sum(s.quantity * f.ram_gib / c.steps), 6) AS ram_gib_hours,
+                   round(sum(s.quantity * f.disk_gib / c.steps), 6) AS disk_gib_hours,
+                   sum(s.resource_days)::bigint AS resource_days
+            FROM summed s JOIN host h ON h.id = s.host_id
+            LEFT JOIN counting c ON c.meter_id = s.meter_id
+            LEFT JOIN spec f ON f.flavor_id = s.flavor_id AND c.meter_id IS NOT NULL
+            GROUP BY 1, 2, 3, 4
+        ), ranked AS (
+            SELECT *, CASE $8 WHEN 'credits' THEN credits WHEN 'vcpus' THEN coalesce(vcpu_hours, 0)
+                              WHEN 'ram' THEN coalesce(ram_gib_hours, 0)
+                              WHEN 'resources' THEN resource_days ELSE 0 END AS rank,
+                   count(*) OVER () AS line_count, sum(credits) OVER () AS all_credits,
+                   sum(quantity) OVER () AS all_quantity,
+                   coalesce(sum(vcpu_hours) OVER (), 0) AS all_vcpu_hours,
+                   coalesce(sum(ram_gib_hours) OVER (), 0) AS all_ram_gib_hours,
+                   coalesce(sum(disk_gib_hours) OVER (), 0) AS all_disk_gib_hours,
+                   (sum(resource_days) OVER ())::bigint AS all_resource_days
+            FROM grouped
+        )
+        SELECT * FROM ranked
+        WHERE $9::numeric IS NULL OR rank < $9
+           OR (rank = $9 AND (host, region, provider) > ($10, $11, $12))
+        ORDER BY rank DESC, host, region, provider LIMIT $13
+        """,
+        [piece[0] for piece in pieces],
+        [piece[1] for piece in pieces],
+        [piece[2] for piece in pieces],
+        meter_id,
+        list(steps_of),
+        list(steps_of.values()),
+        by,
+        sort,
+        *(after or (None, "", "", "")),
+        limit,
+    )
+    lines = [
+        HostSum(
+            *(row[name] for name in ("host_id", "host", "region", "provider")),
+            int(row["quantity"]),
+            *(
+                row[name]
+                for name in (
+                    "credits", "vcpu_hours", "ram_gib_hours", "disk_gib_hours", "resource_days",
+                    "rank",
+                )
+            ),
+        )
+        for row in rows
+    ]  # fmt: skip
+    if not rows:
+        return [], None
+    first = rows[0]
+    return lines, HostTotals(
+        first["line_count"],
+        first["all_credits"],
+        int(first["all_quantity"]),
+        first["all_vcpu_hours"],
+        first["all_ram_gib_hours"],
+        first["all_disk_gib_hours"],
+        first["all_resource_days"],
+    )
+
+
+async def list_days(
+    conn: Connection,
+    host_id: int,
+    start: datetime,
+    end: datetime,
+    steps_of: Mapping[int, int],
+) -> list[HostDay]:
+    """Give the days from `start` up to before `end` on which a host was used."""
+    rows = await conn.fetch(
+        """
+        WITH spec AS (
+            SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib
+            FROM flavor_spec ORDER BY flavor_id, id DESC
+        )
+        SELECT u.start, sum(u.credits),
+               round(sum(u.quantity * f.vcpus / c.steps), 6),
+               round(sum(u.quantity * f.ram_gib / c.steps), 6),
+               sum(u.resource_count)::bigint
+        FROM host_usage u
+        LEFT JOIN unnest($4::int[], $5::numeric[]) AS c(meter_id, steps) USING (meter_id)
+        LEFT JOIN spec f ON f.flavor_id = u.flavor_id AND c.meter_id IS NOT NULL
+        WHERE u.host_id = $1 AND u.length = 'day' AND u.start >= $2 AND u.start < $3
+        GROUP BY u.start ORDER BY u.start
+        """,
+        host_id,
+        start,
+        end,
+        list(steps_of),
+        list(steps_of.values()),
+    )
+    return [HostDay(*row) for row in rows]
+
+
+async def count_series(conn: Connection, host_id: int, *, at_most: int) -> int:
+    """Count the series that were ever on a host, as far as `at_most`."""
+    count: int = await conn.fetchval(
+        """
+        SELECT count(*) FROM (
+            SELECT DISTINCT series_id FROM whereabouts WHERE host_id = $1 LIMIT $2
+        ) s
+        """,
+        host_id,
+        at_most,
+    )
+    return count
+
+
+async def list_resources(
+    conn: Connection, host_id: int, start: datetime, end: datetime
+) -> list[HostResource]:
+    """Give what each series used on a host in these hours, as far as usage by hour is kept."""
+    rows = await conn.fetch(
+        """
+        WITH stay AS MATERIALIZED (
+            SELECT series_id, host_id, greatest(hour, $2) AS since,
+                   least(coalesce(until, 'infinity'), $3) AS until
+            FROM (
+                SELECT w.series_id, w.host_id, w.hour,
+                       lead(w.hour) OVER (PARTITION BY w.series_id ORDER BY w.hour) AS until
+                FROM whereabouts w
+                WHERE w.hour < $3 AND w.series_id IN (
+                    SELECT series_id FROM whereabouts WHERE host_id = $1)
+            ) moves
+            WHERE host_id = $1 AND coalesce(until, 'infinity') > $2
+        )
+        SELECT s.id, s.project_id, s.meter_id, u.flavor_id, s.resource, sum(u.quantity),
+               coalesce(sum(u.credits), 0), min(u.hour), max(u.hour)
+        FROM stay t JOIN usage u
+            ON u.series_id = t.series_id AND u.hour >= t.since AND u.hour < t.until
+        JOIN series s ON s.id = t.series_id
+        WHERE u.hour >= $2 AND u.hour < $3 AND u.quantity > 0
+          AND (u.kind = 0 OR u.credits IS NOT NULL)
+        GROUP BY s.id, u.flavor_id
+        ORDER BY sum(u.credits) DESC NULLS LAST, s.id, u.flavor_id
+        """,
+        host_id,
+        start,
+        end,
+    )
+    return [HostResource(*row[:5], int(row[5]), *row[6:]) for row in rows]
