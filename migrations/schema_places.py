@@ -112,6 +112,18 @@ Table(
     Index("host_usage_host", "host_id", "length", "start"),
 )
 Table(
+    "host_resource",
+    metadata,
+    _of("host", primary_key=True),
+    Column("day", MOMENT, primary_key=True),
+    _of("series", primary_key=True),
+    _of("flavor", primary_key=True),
+    needed("quantity", Numeric(60, 0)),
+    needed("credits", CREDITS),
+    whole("day", "day"),
+    Index("host_resource_day", "day"),
+)
+Table(
     "host_usage_day",
     metadata,
     Column("day", MOMENT, primary_key=True),

@@ -80,6 +80,16 @@ CREATE TABLE host_usage (
 );
 CREATE INDEX daily_charge_day ON daily_charge (day);
 CREATE INDEX host_usage_host ON host_usage (host_id, length, start);
+CREATE TABLE host_resource (
+    host_id   integer NOT NULL REFERENCES host,
+    day       timestamptz NOT NULL CHECK (date_trunc('day', day, 'UTC') = day),
+    series_id bigint NOT NULL REFERENCES series,
+    flavor_id integer NOT NULL REFERENCES flavor,
+    quantity  numeric(60, 0) NOT NULL,
+    credits   numeric(30, 6) NOT NULL,
+    PRIMARY KEY (host_id, day, series_id, flavor_id)
+);
+CREATE INDEX host_resource_day ON host_resource (day);
 CREATE TABLE host_usage_day (
     day           timestamptz PRIMARY KEY CHECK (date_trunc('day', day, 'UTC') = day),
     changed_count bigint NOT NULL,

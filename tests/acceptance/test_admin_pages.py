@@ -10,10 +10,18 @@ from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 
-from tests.acceptance.accounts import BOOK_AT_ONCE, HOUR_SECONDS, open_account, push, vcpu
+from tests.acceptance.accounts import (
+    BOOK_AT_ONCE,
+    HOUR_SECONDS,
+    current_hour,
+    open_account,
+    push,
+    server,
+    vcpu,
+)
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.documented import Documented, documented
-from tests.acceptance.visitors import Visitor, visitor
+from tests.acceptance.logged_in import Visitor, visitor
 
 METER = "project_vcpu_usage"
 SERVERS = "openstack_nova_server_status"
@@ -160,8 +168,8 @@ async def test_a_coming_price_that_changes_nothing_yet_is_set_once_too(admin: Ad
     _, shown = await admin.send("/admin/prices/preview", **wish)
     assert "Nothing that was measured so far costs more or less." in shown
 
-    for _ in range(2):
-        to = await admin.given("/admin/prices", **hidden(shown))
+    to = await admin.given("/admin/prices", **hidden(shown))
+    assert to == await admin.given("/admin/prices", **hidden(shown))
 
     assert count + 1 == len(await prices_of(admin))
     assert f"/admin/prices/of/{METER}?flavor=brand-new&done=set" == to
@@ -413,6 +421,107 @@ async def test_bad_samples_are_taken_out_after_a_look_and_let_in_again(admin: Ad
     await admin.given(f"/projects/alpha/exclusions/{one['id']}/lift", reason="right after all")
     await admin.client.service.rated()
     assert "27.033333" == (await balance(admin))["used"]
+
+
+async def gap(admin: Admin) -> str:
+    """Let a server of beta be seen with a gap; gives the address of the form for a verdict."""
+    first = current_hour() - 6 * HOUR_SECONDS
+    seen = [first + at * HOUR_SECONDS for at in (0, 1, 3)]
+    await push(admin.client.service, [server("beta", one, "s9", "m1.small") for one in seen])
+    page = await admin.page("/admin/meters/waiting")
+    links = re.findall(r'href="(/admin/meters/waiting/verdict[^"]+verdict=bill)"', page)
+    [link] = [html.unescape(one) for one in links if "%23" in one]
+    return link
+
+
+async def test_usage_that_waits_is_billed_after_its_preview_and_once(admin: Admin) -> None:
+    link = await gap(admin)
+    page = await admin.page(link)
+    typed = dict(re.findall(r'name="(\w+)" type="datetime-local" value="([^"]+)"', page))
+    wish = {**hidden(page), **typed, "verdict": "bill", "reason": "it ran"}
+    before = await balance(admin, "beta")
+
+    status, shown = await admin.send("/admin/meters/waiting/preview", **wish)
+    same = await balance(admin, "beta")
+    to = await admin.given("/admin/meters/waiting/verdict", **hidden(shown))
+    assert to == await admin.given("/admin/meters/waiting/verdict", **hidden(shown))
+
+    assert (200, "/admin/meters/waiting?done=bill") == (status, to)
+    assert "2 hours of this project change, by +3.200000 credits in all." in shown
+    after = await balance(admin, "beta")
+    assert (before["used"], "4.800000") == (same["used"], after["used"])
+    said = (await admin.client.get("/api/v1/projects/beta/settlements"))["settlements"]
+    assert [("bill", "it ran", "Ada (login 1)")] == [
+        (one["verdict"], one["reason"], one["author"]) for one in said
+    ]
+    assert "Nothing waits for a verdict." in await admin.page(to)
+
+
+async def test_a_verdict_needs_a_reason_and_what_was_looked_at(admin: Admin) -> None:
+    page = await admin.page(await gap(admin))
+    typed = dict(re.findall(r'name="(\w+)" type="datetime-local" value="([^"]+)"', page))
+    wish = {**hidden(page), **typed, "verdict": "waive", "reason": ""}
+
+    status, shown = await admin.send("/admin/meters/waiting/preview", **wish)
+    assert (422, True) == (status, "Please fill this in." in shown)
+    confirmed = await admin.asked("/admin/meters/waiting/preview", **(wish | {"reason": "no"}))
+    changed = confirmed | {"verdict": "bill"}
+    status, shown = await admin.send("/admin/meters/waiting/verdict", **changed)
+
+    assert (409, True) == (status, "Please look again before you confirm." in shown)
+    assert [] == (await admin.client.get("/api/v1/projects/beta/settlements"))["settlements"]
+
+
+async def test_machines_read_what_the_pages_show(admin: Admin) -> None:
+    await gap(admin)
+    start = await start_of_usage(admin)
+    ends = {"meter": METER, "credits_per_unit": "none", "valid_from": f"{start}Z"}
+    await admin.client.ask("POST", "/api/v1/prices", key="admin", json=ends)
+    give = {"amount": "3", "reason": "by key"}
+    await admin.client.ask("POST", "/api/v1/projects/alpha/grants", key="admin", json=give)
+
+    [waits] = (await admin.client.get("/api/v1/unsettled", key="admin"))["unsettled"]
+    unpriced = await admin.client.get("/api/v1/unpriced", key="admin")
+    [grant] = (await admin.client.get("/api/v1/grants?author=test", key="admin"))["grants"]
+    versions = (await admin.client.get(f"/api/v1/meters/{METER}/revisions"))["versions"]
+
+    assert ("beta", "s9", "2", "3.200000") == (
+        waits["project"]["name"], waits["resource"], waits["quantity"], waits["credits_if_billed"],
+    )  # fmt: skip
+    assert [(METER, None, "20.5", 1)] == [
+        (one["meter"], one["flavor"], one["quantity"], one["project_count"])
+        for one in unpriced["unpriced"]
+    ]
+    assert unpriced["is_all"]
+    assert ("alpha", "3.000000", "valid") == (
+        grant["project"]["name"], grant["amount"], grant["state"],
+    )  # fmt: skip
+    assert [METER] == [one["definition"]["name"] for one in versions]
+
+
+async def test_a_key_sets_a_price_with_just_the_effect_of_its_preview(admin: Admin) -> None:
+    start = await start_of_usage(admin)
+    wish = {"meter": METER, "credits_per_unit": "2", "valid_from": f"{start}Z"}
+
+    seen = await admin.client.ask(
+        "POST", "/api/v1/prices", key="admin", json={**wish, "preview": True}
+    )
+    once = {**wish, "effect": seen.json["effect"]}
+    replies = [
+        await admin.client.ask("POST", "/api/v1/prices", key="admin", json=once) for _ in range(2)
+    ]
+    other = await admin.client.ask(
+        "POST", "/api/v1/prices", key="admin", json={**once, "credits_per_unit": "3"}
+    )
+
+    assert [201, 200, 409] == [*(one.status for one in replies), other.status]
+    assert ("20.500000", "20.500000", 2, True) == tuple(
+        seen.json[name] for name in ("credits", "booked_credits", "booked_hour_count", "is_new")
+    )
+    assert [("alpha", "20.500000")] == [
+        (one["project"]["name"], one["credits"]) for one in seen.json["projects"]
+    ]
+    assert replies[0].json["price_id"] == replies[1].json["price_id"]
 
 
 # --- Organisations

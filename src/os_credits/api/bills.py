@@ -116,7 +116,7 @@ async def get_bill(request: web.Request, query: BillQuery) -> web.Response:
             Asked(query.organisation, query.project, query.resource, query.site, query.domain),
             may_see=lambda one: may_read(access, one),
         )
-        period = _period(query, await batches.read_now(conn))
+        period = period_of(query.start, query.end, await batches.read_now(conn))
         wanted = BillRequest(
             subject,
             period,
@@ -145,10 +145,11 @@ def _takes_csv_only(request: web.Request) -> bool:
     return request.headers.get("Accept", "").partition(";")[0].strip().lower() == CSV_TYPE
 
 
-def _period(query: BillQuery, now: datetime) -> Period:
-    start = full_hour(query.start or floor_month(query.end or now), where="start")
+def period_of(start: datetime | None, end: datetime | None, now: datetime) -> Period:
+    """Give the hours from one to another; a missing start is that of a month, so is an end."""
+    start = full_hour(start or floor_month(end or now), where="start")
     try:
-        end = full_hour(query.end or next_month(floor_month(start)), where="end")
+        end = full_hour(end or next_month(floor_month(start)), where="end")
     except OverflowError:
         raise InvalidInput("is too late", where="start") from None
     if end <= start:

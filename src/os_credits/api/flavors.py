@@ -62,9 +62,14 @@ class NewSpec(BaseModel):
     answers={200: Answer("All flavors", FlavorList)},
 )
 async def list_flavors(request: web.Request) -> FlavorList:
-    """Sizes say nothing about credits: prices do."""
+    """Sizes say nothing about credits: prices do.
+
+    A caller that is limited to some projects sees what is described or priced, not what only
+    the samples of others name.
+    """
+    is_limited = access_of(request).projects is not None
     async with snapshot(context_of(request).pool) as conn:
-        stored = await flavor_specs.list_specs(conn)
+        stored = await flavor_specs.list_specs(conn, are_offered=is_limited)
     return FlavorList(flavors=[shape_of(one) for one in stored])
 
 

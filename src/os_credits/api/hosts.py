@@ -281,8 +281,8 @@ class HostResourceShape(Shape):
     quantity: NumberText
     unit: str
     credits: CreditsText
-    first_hour: datetime
-    last_hour: datetime
+    first_day: datetime
+    last_day: datetime
     is_here: bool = Field(description="Whether its latest sample names this compute node")
     state: str
 
@@ -364,8 +364,8 @@ def detail_of(detail: HostDetail) -> HostDetailShape:
                 quantity=Decimal(units_of(one.used.quantity, one.meter)),
                 unit=one.meter.priced_unit,
                 credits=one.used.credits,
-                first_hour=one.used.first_hour,
-                last_hour=one.used.last_hour,
+                first_day=one.used.first_day,
+                last_day=one.used.last_day,
                 is_here=one.place is not None and one.place.host_id == detail.host.id,
                 state="" if one.place is None else one.place.state,
             )

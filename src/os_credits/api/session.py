@@ -43,7 +43,10 @@ from os_credits.store.pool import connection
 
 ROLES_MAX = 1000
 RESET_ASKED = "if somebody can log in with this address, a link is on its way to it"
-_LIMITED = {429: Answer("Too many attempts; Retry-After says how long to wait", ErrorShape)}
+_LIMITED = {
+    403: Answer("A page of another site sent it, or without the session's token", ErrorShape),
+    429: Answer("Too many attempts; Retry-After says how long to wait", ErrorShape),
+}
 
 routes = Routes("Logins")
 

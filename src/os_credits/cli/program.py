@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from os_credits import __version__
 from os_credits.cli import (
     allowance,
+    bill,
     budget,
     closing,
     doctor,
@@ -104,6 +105,7 @@ main.add_typer(people.commands, name="people")
 main.add_typer(project.commands, name="project")
 main.add_typer(opening.commands, name="import")
 service.add_to(main)
+bill.add_to(main)
 grant.add_to(main)
 transfer.add_to(main)
 settlement.add_to(main)

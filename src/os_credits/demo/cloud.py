@@ -60,6 +60,8 @@ def _counters(project: Project, times: Sequence[int]) -> Iterator[Series]:
             project_name=project.name,
             domain_name=project.domain,
             location_id=project.site,
+            provider="openstack",
+            region=project.site,
         )
         hours = [round(total[place] / HOUR_MS, 6) for total in totals]
         yield labels, list(zip(times, hours, strict=True))
@@ -133,6 +135,8 @@ def _sizes(project: Project, volume: Volume, times: Sequence[int]) -> Series:
         location_id=project.site,
         name=volume.name,
         project_name=project.name,
+        provider="openstack",
+        region=project.site,
         tenant_id=project.id,
         volume_type="ssd",
     )

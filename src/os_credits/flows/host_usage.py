@@ -7,20 +7,26 @@ its own that reads what is committed. What changes meanwhile is marked anew.
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from os_credits.domain.allowance import floor_month, next_month
-from os_credits.store import host_usage, retention
+from os_credits.domain.period import floor_day
+from os_credits.store import batches, host_usage, retention
 from os_credits.store.pool import Pool, connection, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from os_credits.store.host_usage import DueDay
     from os_credits.store.pool import Connection
 
 # Summing may take one part in so many of the time: the present day is always due.
 REST_FACTOR = 50
+# For how many days it is kept what single resources used on a host.
+RESOURCE_DAYS = 62
+DAY = timedelta(hours=24)
 
 
 class HostSums:
@@ -50,23 +56,27 @@ async def sum_due_days(pool: Pool) -> int:
     Another copy of the service that sums at this moment does it for us.
     """
     async with connection(pool) as conn:
-        due = await host_usage.list_due(conn)
+        today = floor_day(await batches.read_now(conn))
+        due = await host_usage.list_due(conn, today - DAY)
     done = 0
     for one in due:
         async with transaction(pool) as conn:
             if not await host_usage.take_lock(conn):
                 break
-            await _sum_day(conn, one)
+            await _sum_day(conn, one, today)
             done += 1
     return done
 
 
-async def _sum_day(conn: Connection, due: DueDay) -> None:
+async def _sum_day(conn: Connection, due: DueDay, today: datetime) -> None:
     await host_usage.forget_day(conn, due.day)
+    resources_from = today - RESOURCE_DAYS * DAY
+    await host_usage.forget_resources(conn, resources_from)
     if due.day < (await retention.read_retention(conn)).usage_dropped_until:
         await host_usage.sum_dropped_day(conn, due.day)
     else:
-        await host_usage.sum_day(conn, due.day)
+        # Of the present day, resources are read hour by hour.
+        await host_usage.sum_day(conn, due.day, with_resources=resources_from <= due.day < today)
     month = floor_month(due.day)
     await host_usage.sum_month(conn, month, next_month(month))
     await host_usage.note_summed(conn, due)

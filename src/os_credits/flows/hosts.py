@@ -246,7 +246,8 @@ async def read_host(
     count = await host_reads.count_series(conn, host_id, at_most=SERIES_MAX + 1)
     if host_id == 0 or count > SERIES_MAX:
         return HostDetail(host, start, end, days, None, None)
-    found = await host_reads.list_resources(conn, host_id, start, end)
+    today = min(max(floor_day(await batches.read_now(conn)), start), end)
+    found = await host_reads.list_resources(conn, host_id, start, today, end)
     ids = sorted({one.project_id for one in found})
     named = {one.id: one for one in await projects.list_projects_by_id(conn, ids)}
     names = await flavors.list_flavors(conn)

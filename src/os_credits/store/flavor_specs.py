@@ -54,16 +54,23 @@ async def read_specs(conn: Connection) -> dict[int, FlavorSpec]:
     return {row[0]: FlavorSpec(*row[1:]) for row in rows}
 
 
-async def list_specs(conn: Connection) -> list[StoredSpec]:
-    """Give all flavors but the nameless one, with the specs that hold, by name."""
+async def list_specs(conn: Connection, *, are_offered: bool = False) -> list[StoredSpec]:
+    """Give all flavors but the nameless one, with the specs that hold, by name.
+
+    Those that `are_offered` are described or priced; any other is only a word of some samples.
+    """
     rows = await conn.fetch(
         """
         SELECT f.id, f.name, s.vcpus, s.ram_gib, s.disk_gib, s.author, s.created_at
         FROM flavor f LEFT JOIN LATERAL (
             SELECT * FROM flavor_spec WHERE flavor_id = f.id ORDER BY id DESC LIMIT 1
         ) s ON true
-        WHERE f.id <> 0 ORDER BY f.name
-        """
+        WHERE f.id <> 0 AND (
+            NOT $1 OR s.id IS NOT NULL OR EXISTS (SELECT FROM price WHERE flavor_id = f.id)
+        )
+        ORDER BY f.name
+        """,
+        are_offered,
     )
     return [
         StoredSpec(row[0], row[1], FlavorSpec(row[2], row[3], row[4]), row[5], row[6])

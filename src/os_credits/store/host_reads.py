@@ -76,8 +76,8 @@ class HostResource:
     resource: str
     quantity: int
     credits: Credits
-    first_hour: datetime
-    last_hour: datetime
+    first_day: datetime
+    last_day: datetime
 
 
 async def sum_hosts(
@@ -229,35 +229,54 @@ async def count_series(conn: Connection, host_id: int, *, at_most: int) -> int:
 
 
 async def list_resources(
-    conn: Connection, host_id: int, start: datetime, end: datetime
+    conn: Connection, host_id: int, start: datetime, today: datetime, end: datetime
 ) -> list[HostResource]:
-    """Give what each series used on a host in these hours, as far as usage by hour is kept."""
+    """Give what each series used on a host in these days, the present one hour by hour.
+
+    As far as it is kept. `today` lies from `start` to `end`, these included.
+    """
     rows = await conn.fetch(
         """
-        WITH stay AS MATERIALIZED (
-            SELECT series_id, host_id, greatest(hour, $2) AS since,
-                   least(coalesce(until, 'infinity'), $3) AS until
-            FROM (
-                SELECT w.series_id, w.host_id, w.hour,
-                       lead(w.hour) OVER (PARTITION BY w.series_id ORDER BY w.hour) AS until
-                FROM whereabouts w
-                WHERE w.hour < $3 AND w.series_id IN (
-                    SELECT series_id FROM whereabouts WHERE host_id = $1)
-            ) moves
-            WHERE host_id = $1 AND coalesce(until, 'infinity') > $2
+        WITH series_here AS MATERIALIZED (
+            SELECT DISTINCT series_id FROM whereabouts WHERE host_id = $1 AND $3 < $4
+        ), move AS (
+            SELECT h.series_id, m.host_id, m.hour,
+                   lead(m.hour) OVER (PARTITION BY h.series_id ORDER BY m.hour) AS until
+            FROM series_here h CROSS JOIN LATERAL (
+                (SELECT w.host_id, w.hour FROM whereabouts w
+                 WHERE w.series_id = h.series_id AND w.hour <= $3 ORDER BY w.hour DESC LIMIT 1)
+                UNION ALL
+                SELECT w.host_id, w.hour FROM whereabouts w
+                WHERE w.series_id = h.series_id AND w.hour > $3 AND w.hour < $4
+            ) m
+        ), stay AS MATERIALIZED (
+            SELECT series_id, greatest(hour, $3) AS since,
+                   least(coalesce(until, 'infinity'), $4) AS until
+            FROM move WHERE host_id = $1
+        ), used AS (
+            SELECT series_id, flavor_id, day, quantity, credits FROM host_resource
+            WHERE host_id = $1 AND day >= $2 AND day < $3
+            UNION ALL
+            SELECT u.series_id, u.flavor_id, date_trunc('day', u.hour, 'UTC'), u.quantity,
+                   u.credits
+            FROM stay t JOIN usage u
+                ON u.series_id = t.series_id AND u.hour >= t.since AND u.hour < t.until
+            WHERE u.hour >= $3 AND u.hour < $4 AND u.quantity > 0
+              AND (u.kind = 0 OR u.credits IS NOT NULL)
+        ), summed AS (
+            SELECT series_id, flavor_id, sum(quantity) AS quantity,
+                   coalesce(sum(credits), 0) AS credits, min(day) AS first_day,
+                   max(day) AS last_day
+            FROM used GROUP BY series_id, flavor_id
         )
-        SELECT s.id, s.project_id, s.meter_id, u.flavor_id, s.resource, sum(u.quantity),
-               coalesce(sum(u.credits), 0), min(u.hour), max(u.hour)
-        FROM stay t JOIN usage u
-            ON u.series_id = t.series_id AND u.hour >= t.since AND u.hour < t.until
-        JOIN series s ON s.id = t.series_id
-        WHERE u.hour >= $2 AND u.hour < $3 AND u.quantity > 0
-          AND (u.kind = 0 OR u.credits IS NOT NULL)
-        GROUP BY s.id, u.flavor_id
-        ORDER BY sum(u.credits) DESC NULLS LAST, s.id, u.flavor_id
+        SELECT s.id, s.project_id, s.meter_id, u.flavor_id, s.resource, u.quantity, u.credits,
+               u.first_day, u.last_day
+        FROM summed u JOIN series s ON s.id = u.series_id
+        ORDER BY u.credits DESC, s.id, u.flavor_id
         """,
         host_id,
         start,
+        today,
         end,
     )
     return [HostResource(*row[:5], int(row[5]), *row[6:]) for row in rows]

@@ -57,13 +57,19 @@ async def take_lock(conn: Connection) -> bool:
     return taken
 
 
-async def list_due(conn: Connection) -> list[DueDay]:
-    """Give the days that are to be summed, the newest first."""
+async def list_due(conn: Connection, yesterday: datetime) -> list[DueDay]:
+    """Give the days that are to be summed, the newest first.
+
+    Yesterday is one of them if it was not summed since it ended.
+    """
     rows = await conn.fetch(
         """
         SELECT day, changed_count FROM host_usage_day
-        WHERE changed_count <> summed_count ORDER BY day DESC
-        """
+        WHERE changed_count <> summed_count
+           OR (day = $1 AND summed_at < day + interval '24 hours')
+        ORDER BY day DESC
+        """,
+        yesterday,
     )
     return [DueDay(row["day"], row["changed_count"]) for row in rows]
 
@@ -71,10 +77,16 @@ async def list_due(conn: Connection) -> list[DueDay]:
 async def forget_day(conn: Connection, day: datetime) -> None:
     """Remove what is summed of a day."""
     await conn.execute("DELETE FROM host_usage WHERE length = 'day' AND start = $1", day)
+    await conn.execute("DELETE FROM host_resource WHERE day = $1", day)
 
 
-async def sum_day(conn: Connection, day: datetime) -> None:
-    """Sum a day's usage by host, meter and flavor; nothing is summed of it yet.
+async def forget_resources(conn: Connection, until: datetime) -> None:
+    """Remove what single resources used on hosts on days before `until`."""
+    await conn.execute("DELETE FROM host_resource WHERE day < $1", until)
+
+
+async def sum_day(conn: Connection, day: datetime, *, with_resources: bool) -> None:
+    """Sum a day's usage by host, meter and flavor, maybe also by resource; nothing is summed yet.
 
     A series that stays where it is all day is looked up once, another one hour by hour.
     """
@@ -104,16 +116,25 @@ async def sum_day(conn: Connection, day: datetime) -> None:
             ) w ON true
             WHERE u.hour >= $1 AND u.hour < $2 AND u.quantity > 0
               AND (u.kind = 0 OR u.credits IS NOT NULL)
+        ), summed AS MATERIALIZED (
+            SELECT coalesce(host_id, 0) AS host_id, series_id, flavor_id,
+                   sum(quantity) AS quantity, coalesce(sum(credits), 0) AS credits
+            FROM part GROUP BY coalesce(host_id, 0), series_id, flavor_id
+        ), kept AS (
+            INSERT INTO host_resource (host_id, day, series_id, flavor_id, quantity, credits)
+            SELECT host_id, $1, series_id, flavor_id, quantity, credits FROM summed
+            WHERE $3::boolean AND host_id <> 0
         )
         INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
                                 resource_count)
-        SELECT 'day', $1, coalesce(p.host_id, 0), s.meter_id, p.flavor_id, sum(p.quantity),
-               coalesce(sum(p.credits), 0), count(DISTINCT p.series_id)
-        FROM part p JOIN series s ON s.id = p.series_id
-        GROUP BY coalesce(p.host_id, 0), s.meter_id, p.flavor_id
+        SELECT 'day', $1, p.host_id, s.meter_id, p.flavor_id, sum(p.quantity), sum(p.credits),
+               count(*)
+        FROM summed p JOIN series s ON s.id = p.series_id
+        GROUP BY p.host_id, s.meter_id, p.flavor_id
         """,
         day,
         day + _DAY,
+        with_resources,
         timeout=STATEMENT_SECONDS_MAX,
     )
 

@@ -71,3 +71,25 @@ async def sum_debits(
     for project_id, place, used in rows:
         sums[project_id][place] = to_micro(used)
     return sums
+
+
+async def sum_taken(conn: Connection, project_id: int, moments: Sequence[datetime]) -> list[int]:
+    """Sum what adjustments and transfers took between each moment and the next, in millionths.
+
+    Moments rise, and the first one lies before everything: the part of `sum_debits` that is no
+    usage.
+    """
+    sums = [0] * len(moments)
+    rows = await conn.fetch(
+        """
+        SELECT width_bucket(hour, $2::timestamptz[]) - 1 AS place, -sum(amount) AS taken FROM entry
+        WHERE project_id = $1 AND meter_id IS NULL
+          AND kind IN ('adjustment', 'transfer') AND amount < 0
+        GROUP BY 1
+        """,
+        project_id,
+        moments,
+    )
+    for place, taken in rows:
+        sums[place] = to_micro(taken)
+    return sums

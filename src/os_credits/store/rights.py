@@ -95,6 +95,7 @@ RIGHTS: Mapping[str, LiteralString] = {
     "excluded_sample": "SELECT, INSERT, UPDATE, DELETE",
     "expiry": "SELECT, INSERT, UPDATE",
     "forecast": "SELECT, INSERT, UPDATE, DELETE",
+    "host_resource": "SELECT, INSERT, DELETE",
     "host_usage": "SELECT, INSERT, DELETE",
     "host_usage_day": "SELECT, INSERT, UPDATE",
     "pending_grant": "SELECT, INSERT, DELETE",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from os_credits.domain.allowance import floor_month, next_month
-from os_credits.domain.period import Period
+from os_credits.domain.period import Period, floor_day
 from os_credits.errors import InvalidInput
 from os_credits.web.language import N_
 
@@ -47,9 +47,13 @@ class Range:
 
 
 def range_of(key: str, first: str, last: str, now: datetime) -> Range:
-    """Read a range, seen from `now`; a day that is missing is that of the other."""
+    """Read a range, seen from `now`.
+
+    A last day that is missing is today, a first one that of the last one's month.
+    """
     if first or last:
-        start, end = _day_of(first or last, "from"), _day_of(last or first, "to") + DAY
+        end = (_day_of(last, "to") if last else floor_day(now)) + DAY
+        start = _day_of(first, "from") if first else floor_month(end - DAY)
         if end <= start:
             raise InvalidInput("must not be before the first day", where="to")
         return Range("", Period(start, end))

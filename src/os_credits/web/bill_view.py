@@ -30,7 +30,7 @@ NAMES = {
     By.PART: N_("By part"),
     By.PROJECT: N_("By project"),
     By.METER: N_("By meter and flavor"),
-    By.RESOURCE: N_("By server or volume"),
+    By.RESOURCE: N_("By resource"),
     By.DAY: N_("By day"),
     By.MONTH: N_("By month"),
 }

@@ -10,10 +10,8 @@ from os_credits.domain.period import HOUR, floor_hour
 from os_credits.flows.budgets import usable
 from os_credits.flows.forecast import read_forecast
 from os_credits.flows.given import read_given
-from os_credits.flows.history import beginning
 from os_credits.store import closings, flavors, meters, projects, spending, transfers
 from os_credits.store.balances import read_balances
-from os_credits.store.history import sum_lines
 from os_credits.web.span import floor_step, span_between, span_of
 
 if TYPE_CHECKING:
@@ -91,8 +89,8 @@ async def read_facts(conn: Connection, project: Project, asked: Asked) -> PageFa
     left = balance.current
     if span.until is not None and not span.is_live(now):
         end = span.until
-        later = await sum_lines(conn, project.id, beginning(end))
-        left = added(left, later.balance.copy_negate())
+        later = await spending.sum_lines_since(conn, project.id, end)
+        left = added(left, later.copy_negate())
     start = span.start_before(now)
     if first is not None:
         start = max(start, floor_step(begin, span.step))

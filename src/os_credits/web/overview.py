@@ -15,9 +15,10 @@ from os_credits.flows.organisations import resolve_organisation
 from os_credits.flows.overview import Asked, Overview, OverviewRow, Show, Sort, read_overview
 from os_credits.store.pool import snapshot
 from os_credits.web.account import Account
-from os_credits.web.bars import Bar, stacked
+from os_credits.web.bars import stacked
 from os_credits.web.forecast_words import band_of
 from os_credits.web.language import N_
+from os_credits.web.project import told_part
 from os_credits.web.room import DESK, PageRoute, render, visitor_of
 
 if TYPE_CHECKING:
@@ -49,13 +50,13 @@ SHOWN = (
 
 @dataclass(frozen=True, slots=True)
 class OverviewLine:
-    """A project as a line of the table, with the bars of its trend."""
+    """A project as a line of the table; `trend` is the path that draws its bars."""
 
     account: Account
     row: OverviewRow
     band: str
     is_closed: bool
-    bars: tuple[Bar, ...]
+    trend: str
     organisation_href: str
 
 
@@ -103,6 +104,9 @@ async def start(request: web.Request) -> web.Response:
             if found.before is None
             else _href(base, kept, after=str(found.before or "")),
             "trend_size": (TREND_WIDTH, TREND_HEIGHT),
+            "part": told_part(
+                found.rows[0].rank if found.rows else 0, len(found.rows), found.shown_count
+            ),
         },
     )
 
@@ -173,7 +177,7 @@ def _shown(
     return [
         {
             "label": label,
-            "count": getattr(found.counts, show.value),
+            "count": Decimal(getattr(found.counts, show.value)),
             "href": _href(base, kept, show="" if show is Show.ALL else show.value),
             "is_here": asked.show is show,
         }
@@ -196,7 +200,11 @@ def _line(base: str, row: OverviewRow) -> OverviewLine:
         row=row,
         band="" if row.forecast is None or not account.ends else band_of(row.forecast),
         is_closed=state_of(row.closing, row.balance.as_of) is ProjectState.CLOSED,
-        bars=tuple(bar for column in columns for bar in column),
+        trend="".join(
+            f"M{bar.x} {TREND_HEIGHT}V{bar.y}h{bar.width}V{TREND_HEIGHT}z"
+            for column in columns
+            for bar in column
+        ),
         organisation_href=""
         if row.organisation is None
         else _href(base, {}, organisation=f"#{row.organisation.id}"),

@@ -16,7 +16,7 @@ from os_credits.domain.project import Project
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.projects import resolve_project
 from os_credits.store.pool import snapshot
-from os_credits.web import bill, login, me, overview, project_people, resources, spent
+from os_credits.web import bill, calculator, login, me, overview, project_people, resources, spent
 from os_credits.web.accept import wants_page
 from os_credits.web.account import Account
 from os_credits.web.admin import (
@@ -83,6 +83,7 @@ def routes() -> list[PageRoute]:
             for path in STATIC_FILES
         ),
         *bill.routes(),
+        *calculator.routes(),
         *login.routes(),
         *me.routes(),
         *prices.routes(),

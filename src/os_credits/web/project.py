@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -57,6 +58,15 @@ def spent_href(base: str, project: Project, start: datetime, step: StepName) -> 
 def when_text(start: datetime, step: StepName) -> str:
     """Write an hour, UTC day or month as an address has it."""
     return start.strftime(_FORMATS[step])
+
+
+def told_part(first: int, count: int, total: int) -> dict[str, Decimal]:
+    """Say which part of a list is shown: from the first to the last, of all."""
+    return {
+        "first": Decimal(first),
+        "last": Decimal(first + count - 1),
+        "all": Decimal(total),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -314,7 +314,7 @@ def _person_page(
     context = {
         "project": project,
         "path": _path(project),
-        "person": person,
+        "who": person,
         "form": form,
         "roles": _roles(),
         "languages": _languages(),

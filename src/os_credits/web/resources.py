@@ -18,7 +18,7 @@ from os_credits.store.batches import read_now
 from os_credits.store.pool import snapshot
 from os_credits.web.bars import Column, over_time
 from os_credits.web.language import N_
-from os_credits.web.project import find_project, page_href, spent_href
+from os_credits.web.project import find_project, page_href, spent_href, told_part
 from os_credits.web.room import DESK, PageRoute, render, visitor_of
 from os_credits.web.span import SPANS, span_between, span_of
 
@@ -114,6 +114,7 @@ async def resource_list(request: web.Request) -> web.Response:
             "kept": {name: kept[name] for name in ("running", "sort", "descending") if kept[name]},
             "next_href": None if found.next is None else _href(path, kept, after=str(found.next)),
             "first_href": _href(path, kept) if found.first_rank > 1 else None,
+            "part": told_part(found.first_rank, len(found.rows), found.shown_count),
         },
     )
 
@@ -175,13 +176,13 @@ def _kinds(
     return [
         {
             "label": N_("All"),
-            "count": sum(found.counts.values()),
+            "count": Decimal(sum(found.counts.values())),
             "href": _href(path, kept, running=""),
             "is_here": not asked.is_running,
         },
         {
             "label": N_("Running"),
-            "count": found.counts[ResourceState.RUNNING],
+            "count": Decimal(found.counts[ResourceState.RUNNING]),
             "href": _href(path, kept, running=_TRUE),
             "is_here": asked.is_running,
         },

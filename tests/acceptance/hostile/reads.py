@@ -68,6 +68,7 @@ async def _values_for(scene: Scene, service: Service, kind: str) -> dict[str, st
         "project_name": by_name,
         "entry_id": str(scene.entries[kind]),
         "email": f"owner-{list(PAYLOADS).index(kind) if kind in PAYLOADS else 0}@example.org",
+        "login_id": "1",
         "hour": f"{scene.start:%Y-%m-%dT%H:%MZ}",
         "flavor": text,
         "organisation": organisation if organisation != ".." else "#1",

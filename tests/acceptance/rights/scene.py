@@ -9,12 +9,12 @@ import psycopg
 
 from os_credits.domain.access import Scope
 from tests.acceptance.conftest import Service
-from tests.acceptance.visitors import Visitor, visitor
+from tests.acceptance.logged_in import Visitor, visitor
 
 HOUR_MS = 3_600_000
 # Projects, each with the word that stands in all that is stored of it.
-MINE, OURS, THEIRS, UNKNOWN = "mine", "ours", "theirs", "unknown"
-MARKS = {MINE: "mark-mine", OURS: "mark-ours", THEIRS: "mark-theirs"}
+MINE, OURS, THEIRS, UNKNOWN = "ownlab", "sidelab", "farlab", "nolab"
+MARKS = {one: f"mark-{one}" for one in (MINE, OURS, THEIRS)}
 NORTH, SOUTH = "north", "south"
 # Who is let in how, and which projects each sees.
 ALL = frozenset({MINE, OURS, THEIRS})

@@ -80,7 +80,7 @@ def _finding(one: Finding) -> dict[str, Any]:
 
 def _copy(copy: Copy, now: datetime) -> dict[str, Any]:
     return {
-        "copy": copy,
+        "known": copy,
         "runs": now - copy.seen_at <= COPY_QUIET_MAX,
         "up": span_text(copy.seen_at - copy.started_at),
         "seen": span_text(now - copy.seen_at),

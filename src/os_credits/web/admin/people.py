@@ -200,7 +200,7 @@ async def _facts(conn: Connection, login: Login) -> dict[str, Any]:
         "managed": await managers.list_managed(conn, login.email),
         "sessions": seen,
         "last_seen_at": max((one.last_seen_at for one in seen), default=None),
-        "links": await invitations.list_open_invitations(conn, login.id),
+        "open_links": await invitations.list_open_invitations(conn, login.id),
         "failure_count": len(failures),
         "locked_until": until if until is not None and until > now else None,
     }
