@@ -350,4 +350,5 @@ Table(
     needed("amount", CREDITS),
     CheckConstraint("length IN ('day', 'month')"),
     CheckConstraint("date_trunc(length, start, 'UTC') = start"),
+    Index("booked_usage_start", "length", "start"),
 )

@@ -44,6 +44,7 @@ SELECT e.project_id, l.length, date_trunc(l.length, e.hour, 'UTC'), e.meter_id,
        coalesce(e.flavor_id, 0), -sum(e.amount)
 FROM entry e CROSS JOIN (VALUES ('day'), ('month')) AS l (length)
 WHERE e.meter_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5;
+CREATE INDEX booked_usage_start ON booked_usage (length, start);
 """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from os_credits.domain.amount import added, credits_of, to_micro
 from os_credits.domain.closing import ClosingRequest
 from os_credits.domain.grant import GrantRequest
 from os_credits.domain.organisation import MembershipRequest, PlaceRequest
@@ -49,7 +50,7 @@ async def project(core: Core, name: str, *, site: str = "", domain: str = "") ->
 async def give(core: Core, project_id: int, amount: str) -> None:
     await grant(
         core.pool,
-        GrantRequest(project_id, Decimal(amount), "test", "ada", f"{project_id}-{amount}"),
+        GrantRequest(project_id, credits_of(amount), "test", "ada", f"{project_id}-{amount}"),
     )
 
 
@@ -78,7 +79,7 @@ async def test_figures_are_those_of_the_balances(core: Core) -> None:
             for of, hour, _, _, micro, _ in world.charges
             if of == row.project.id and (world.now.date() - hour.date()).days < len(row.trend)
         )
-        assert sum(row.trend).scaleb(6) == used
+        assert to_micro(added(*row.trend)) == used
 
 
 async def test_projects_are_sorted_both_ways_and_those_without_a_value_come_last(

@@ -101,7 +101,7 @@ async def check_levels(world: World, dice: random.Random) -> None:
 
 
 async def check_resources(world: World) -> None:
-    """What resources cost to date is what the project used, however they are listed."""
+    """Check that resources cost together what the project used, however they are listed."""
     for project in sorted({one[0] for one in world.charges}):
         async with snapshot(world.core.pool) as conn:
             balance = (await read_balances(conn, [project]))[project]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import BaseModel, Field
@@ -107,8 +107,8 @@ class LatestQuery(BaseModel):
 
     before: Annotated[int, Field(gt=0, lt=2**63)] = 2**63 - 1
     limit: Annotated[int, Field(gt=0, le=1000)] = 100
-    kind: LotKind | None = None
-    state: GrantState | None = None
+    kind: Literal["opening", "grant", "adjustment", "transfer"] | None = None
+    state: Literal["scheduled", "valid", "expired", "void"] | None = None
     author: Text = Field("", description="A part of the name of who gave them")
 
 
@@ -126,8 +126,8 @@ async def list_latest(request: web.Request, query: LatestQuery) -> LatestGrantPa
             conn,
             before_id=query.before,
             limit=query.limit,
-            kind=query.kind,
-            state=query.state,
+            kind=None if query.kind is None else LotKind(query.kind),
+            state=None if query.state is None else GrantState(query.state),
             author=query.author,
         )
     return LatestGrantPage(

@@ -138,6 +138,20 @@ LineKey = tuple[GroupKey, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Hours:
+    """The hours from `start` up to `end` of some projects, which lie beneath through one part.
+
+    `part` is the number of the organisation right beneath; 0 where they hang on the organisation
+    itself, or where a project's own bill is made.
+    """
+
+    part: int
+    start: datetime
+    end: datetime
+    project_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PriceSpan:
     """What a unit cost in a period: `credits_per_unit` if one price held throughout.
 

@@ -64,6 +64,18 @@ class Stretches:
             self._group_count += 1
         return range(first, self._sum_count)
 
+    def add_hours(self, start: datetime, end: datetime, project_ids: Iterable[int]) -> None:
+        """Add hours of some projects to the sum that was begun last (`begin_sum`)."""
+        self.members += [(self._group_count, one) for one in project_ids]
+        for piece in cut(start, end, self._lengths):
+            self.pieces.append(Stretch(self._sum_count - 1, self._group_count, *piece))
+        self._group_count += 1
+
+    def begin_sum(self) -> int:
+        """Begin another sum, and give its `sum_id`."""
+        self._sum_count += 1
+        return self._sum_count - 1
+
     def _cut(self, first: int, moments: Sequence[datetime], start: datetime, end: datetime) -> None:
         for place, (since, until) in enumerate(zip(moments, [*moments[1:], FOREVER], strict=True)):
             for piece in cut(max(since, start), min(until, end), self._lengths):

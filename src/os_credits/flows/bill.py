@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import added
-from os_credits.domain.bill import BillGroup, By, Course, Order, Subject
+from os_credits.domain.bill import BillGroup, By, Course, Hours, Order, Subject
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.stretch import LENGTHS, Stretches
-from os_credits.domain.tree import Span, Tree
+from os_credits.domain.tree import Tree
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.bill_account import read_account
 from os_credits.flows.bill_lines import (
@@ -23,7 +23,7 @@ from os_credits.flows.bill_lines import (
     bill_of,
 )
 from os_credits.flows.bill_resources import bill_of_resources
-from os_credits.flows.organisations import numbers_of, read_spans, resolve_organisation
+from os_credits.flows.organisations import numbers_of, resolve_organisation
 from os_credits.flows.projects import resolve_project
 from os_credits.store import batches, bills, organisations, places, projects, retention
 from os_credits.store.bills import Wanted
@@ -121,8 +121,8 @@ async def read_bill(conn: Connection, request: BillRequest) -> Bill:
     if project is not None and (request.subject.resource is not None or request.by is By.RESOURCE):
         made = await bill_of_resources(conn, request, project, as_of_hour=floor_hour(as_of))
         if request.subject.resource is None:
-            spans = await _read_spans(conn, request)
-            course = await _read_course(conn, request, spans, floor_hour(as_of))
+            hours = await _read_hours(conn, request)
+            course = await _read_course(conn, request, hours, floor_hour(as_of))
             made = replace(made, course=course)
     else:
         made = await _bill_of_projects(conn, request, as_of_hour=floor_hour(as_of))
@@ -132,25 +132,25 @@ async def read_bill(conn: Connection, request: BillRequest) -> Bill:
 async def _bill_of_projects(
     conn: Connection, request: BillRequest, *, as_of_hour: datetime
 ) -> Bill:
-    spans = await _read_spans(conn, request)
-    has_quantities = await _are_few(conn, spans, request, as_of_hour)
-    metered = (
-        await bills.sum_metered(conn, spans, request.by)
-        if has_quantities
-        else await bills.sum_unpriced(conn, spans, request.by, request.period)
-    )
+    hours = await _read_hours(conn, request)
+    has_quantities = await _are_few(conn, hours, request, as_of_hour)
+    metered: dict[LineKey, Metered] = {}
+    if has_quantities:
+        metered = await bills.sum_metered(conn, hours, request.by)
+    elif await bills.is_unpriced(conn, request.period):
+        metered = await bills.sum_unpriced(conn, hours, request.by, request.period)
     limit = None if request.limit is None else request.limit + 1
-    stretches, parts = _cut(spans, request)
+    stretches, parts = _cut(hours, request)
     wanted = Wanted(stretches, parts, request.by, request.order, request.after, limit)
     sums = await bills.sum_used(conn, wanted, metered)
     writer = await LineWriter.make(conn, request.period, as_of_hour)
     groups = await _name_groups(conn, request, sums, metered, writer)
     made = bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)
-    return replace(made, course=await _read_course(conn, request, spans, as_of_hour))
+    return replace(made, course=await _read_course(conn, request, hours, as_of_hour))
 
 
 async def _read_course(
-    conn: Connection, request: BillRequest, spans: Sequence[Span], as_of_hour: datetime
+    conn: Connection, request: BillRequest, hours: Sequence[Hours], as_of_hour: datetime
 ) -> Course | None:
     """Sum each day, or where these would be too many each month; None if that takes long."""
     if not request.with_course:
@@ -158,8 +158,8 @@ async def _read_course(
     end = min(request.period.end, as_of_hour + 2 * HOUR)
     days = max((end - request.period.start).days + 1, 0)
     for by, count in ((By.DAY, days), (By.MONTH, days // 30 + 1)):
-        if count > 1 and count <= DAYS_MAX and len(spans) * count <= COURSE_SUMS_MAX:
-            stretches, parts = _cut(spans, replace(request, by=by))
+        if count > 1 and count <= DAYS_MAX and _count(hours) * count <= COURSE_SUMS_MAX:
+            stretches, parts = _cut(hours, replace(request, by=by))
             wanted = Wanted(stretches, parts, by, Order.NUMBER, None, None)
             sums = await bills.sum_used(conn, wanted, ())
             return Course(
@@ -172,45 +172,49 @@ async def _read_course(
     return None
 
 
-async def _read_spans(conn: Connection, request: BillRequest) -> list[Span]:
+async def _read_hours(conn: Connection, request: BillRequest) -> list[Hours]:
     period, project = request.period, request.subject.project
     if project is not None:
-        return [Span(project.id, None, period.start, period.end)]
+        return [Hours(0, period.start, period.end, (project.id,))]
     organisation = request.subject.organisation
     assert organisation is not None  # noqa: S101 - a subject is one or the other
     tree = Tree(await places.read_places(conn))
-    spans = await read_spans(conn, tree, {organisation.id: (period.start, period.end)})
-    seen = request.visible
-    return [one for one in spans[organisation.id] if seen is None or one.project_id in seen]
+    stays = tree.stays(organisation.id, period.start, period.end)
+    return await bills.read_hours(conn, stays, request.visible)
 
 
-def _cut(spans: Sequence[Span], request: BillRequest) -> tuple[Stretches, list[int]]:
-    """Cut spans into what is summed at once, by the organisations right beneath."""
+def _count(hours: Sequence[Hours]) -> int:
+    return sum(len(one.project_ids) for one in hours)
+
+
+def _cut(hours: Sequence[Hours], request: BillRequest) -> tuple[Stretches, list[int]]:
+    """Cut hours into what is summed at once, by the organisations right beneath."""
     stretches = Stretches(LENGTHS if request.by is not By.DAY else LENGTHS[1:])
-    by_part: dict[int, list[Span]] = {}
-    for span in spans:
-        by_part.setdefault(span.part or 0, []).append(span)
-    for of_part in by_part.values():
-        stretches.add(of_part, [request.period.start])
-    return stretches, list(by_part)
+    parts: list[int] = []
+    for one in sorted(hours, key=lambda one: one.part):
+        if not parts or parts[-1] != one.part:
+            parts.append(one.part)
+            stretches.begin_sum()
+        stretches.add_hours(one.start, one.end, one.project_ids)
+    return stretches, parts
 
 
 async def _are_few(
-    conn: Connection, spans: Sequence[Span], request: BillRequest, as_of_hour: datetime
+    conn: Connection, hours: Sequence[Hours], request: BillRequest, as_of_hour: datetime
 ) -> bool:
     """Tell whether there are few enough hours of resources to sum quantities."""
-    ids = {span.project_id for span in spans}
-    if len(ids) > PROJECTS_WITH_QUANTITIES_MAX:
+    if _count(hours) > PROJECTS_WITH_QUANTITIES_MAX:
         return False
     first = await bills.first_hour_of_usage(conn)
     until = min(request.period.end, as_of_hour + 2 * HOUR)
-    hours = max((until - max(request.period.start, first or until)) // HOUR, 0)
+    single = max((until - max(request.period.start, first or until)) // HOUR, 0)
     # Older usage is kept by days.
     days = max((min(until, first or until) - request.period.start).days, 0)
     days = min(days, (as_of_hour - EPOCH).days)
+    ids = {number for one in hours for number in one.project_ids}
     series = await bills.count_series(conn, ids)
     dropped = (await retention.read_retention(conn)).usage_dropped_until > EPOCH
-    return series * (hours + days * dropped) <= request.hours_max
+    return series * (single + days * dropped) <= request.hours_max
 
 
 async def _name_groups(

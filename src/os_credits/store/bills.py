@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from os_credits.domain.bill import By, GroupKey, Metered, Order, Place, Used
+from os_credits.domain.bill import By, GroupKey, Hours, Metered, Order, Place, Used
 from os_credits.domain.period import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from asyncpg import Record
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from os_credits.domain.bill import LineKey
     from os_credits.domain.period import Period
     from os_credits.domain.stretch import Stretches
-    from os_credits.domain.tree import Span
+    from os_credits.domain.tree import Stay
     from os_credits.store.pool import Connection
 
 # Rows of usage without a price that are looked at; beyond, they are told without quantities.
 UNPRICED_ROWS_MAX = 50_000
+# With more projects, sums of the same hours are read together.
+PROJECTS_BY_LOOKUP_MAX = 1000
 _UNIT = {By.DAY: "day", By.MONTH: "month"}
 
 
@@ -48,6 +51,123 @@ class Sums:
     total: tuple[Used, ...]
 
 
+async def read_hours(
+    conn: Connection, stays: Iterable[Stay], among: Collection[int] | None
+) -> list[Hours]:
+    """Give the hours of projects while they hung on these organisations, by part and time.
+
+    As `domain/tree.py: spans_beneath` does for fewer; `among` leaves out all other projects.
+    """
+    found = list(stays)
+    rows = await conn.fetch(
+        """
+        WITH said AS (
+            SELECT DISTINCT ON (project_id, valid_from) project_id, organisation_id, valid_from
+            FROM membership
+            WHERE project_id IN (SELECT project_id FROM membership
+                                 WHERE organisation_id = ANY($1::bigint[]))
+              AND ($5::bigint[] IS NULL OR project_id = ANY($5))
+            ORDER BY project_id, valid_from, id DESC
+        ), hold AS (
+            SELECT project_id, organisation_id, valid_from AS start,
+                   lead(valid_from, 1, 'infinity')
+                       OVER (PARTITION BY project_id ORDER BY valid_from) AS "end"
+            FROM said
+        )
+        SELECT s.part, greatest(h.start, s.start) AS start, least(h."end", s."end") AS "end",
+               array_agg(h.project_id) AS project_ids
+        FROM hold h
+        JOIN unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+             AS s(organisation_id, part, start, "end")
+            ON s.organisation_id = h.organisation_id AND h.start < s."end" AND h."end" > s.start
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        """,
+        [stay.organisation_id for stay in found],
+        [stay.part or 0 for stay in found],
+        [stay.start for stay in found],
+        [stay.end for stay in found],
+        None if among is None else list(among),
+    )
+    return [Hours(part, start, end, tuple(ids)) for part, start, end, ids in rows]
+
+
+# Sums of the same days or months for many projects are read one after the other, those for few
+# by project; what is open is read likewise. A lookup costs some times as much as a next row.
+_SUM_USED = """
+WITH piece AS (
+    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[],
+                         $5::timestamptz[], $6::int[], $7::bool[])
+                  AS p(sum_id, group_id, length, start, "end", range_id, is_wide)
+), stretch AS (
+    SELECT p.*, m.project_id
+    FROM piece p JOIN unnest($8::bigint[], $9::bigint[]) AS m(group_id, project_id)
+        USING (group_id)
+), wide AS MATERIALIZED (
+    SELECT r.range_id, b.project_id, b.start, b.meter_id, b.flavor_id, b.amount
+    FROM (SELECT DISTINCT range_id, length, start, "end" FROM piece
+          WHERE is_wide AND length <> 'hour') r
+    JOIN booked_usage b ON b.length = r.length AND b.start >= r.start AND b.start < r."end"
+), open AS MATERIALIZED (
+    SELECT project_id, hour, meter_id, flavor_id, charged - booked AS amount FROM charge
+    WHERE $10 AND charged <> booked
+      AND hour >= (SELECT min(start) FROM piece) AND hour < (SELECT max("end") FROM piece)
+), found AS (
+    SELECT s.sum_id, s.project_id, b.start AS at, b.meter_id, b.flavor_id, b.amount,
+           false AS is_open
+    FROM stretch s JOIN wide b ON b.range_id = s.range_id AND b.project_id = s.project_id
+    UNION ALL
+    SELECT s.sum_id, s.project_id, b.start, b.meter_id, b.flavor_id, b.amount, false
+    FROM stretch s JOIN booked_usage b
+        ON b.project_id = s.project_id AND b.length = s.length
+        AND b.start >= s.start AND b.start < s."end"
+    WHERE NOT s.is_wide
+    UNION ALL
+    SELECT s.sum_id, s.project_id, e.hour, e.meter_id, coalesce(e.flavor_id, 0), -e.amount, false
+    FROM stretch s JOIN entry e
+        ON e.project_id = s.project_id AND e.hour >= s.start AND e.hour < s."end"
+    WHERE s.length = 'hour' AND e.meter_id IS NOT NULL
+    UNION ALL
+    SELECT s.sum_id, s.project_id, c.hour, c.meter_id, c.flavor_id, c.amount, true
+    FROM stretch s JOIN open c
+        ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
+    UNION ALL
+    SELECT s.sum_id, s.project_id, c.hour, c.meter_id, c.flavor_id, c.charged - c.booked, true
+    FROM stretch s JOIN charge c
+        ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
+    WHERE NOT $10 AND c.charged <> c.booked
+), summed AS (
+    SELECT CASE $12 WHEN 'part' THEN ($11::bigint[])[sum_id + 1]
+                    WHEN 'project' THEN project_id
+                    WHEN 'meter' THEN meter_id ELSE 0 END AS number,
+           CASE WHEN $13::text IS NULL THEN 'epoch'
+                ELSE date_trunc($13, at, 'UTC') END AS start,
+           meter_id, flavor_id, is_open, sum(amount) AS amount
+    FROM found GROUP BY 1, 2, 3, 4, 5
+), used AS MATERIALIZED (
+    SELECT number, start, meter_id, flavor_id, sum(amount) AS credits,
+           coalesce(sum(amount) FILTER (WHERE is_open), 0) AS open
+    FROM (SELECT * FROM summed
+          UNION ALL
+          SELECT *, false, 0
+          FROM unnest($14::bigint[], $15::timestamptz[], $16::int[], $17::int[])) every
+    GROUP BY 1, 2, 3, 4
+), page AS (
+    SELECT * FROM (
+        SELECT number, start, CASE WHEN $18 = 'credits' THEN -sum(credits) ELSE 0 END AS rank
+        FROM used GROUP BY number, start
+    ) ranked
+    WHERE $19::numeric IS NULL OR (rank, number, start) > ($19, $20::bigint, $21)
+    ORDER BY rank, number, start LIMIT $22
+)
+SELECT p.rank, p.number, p.start, u.meter_id, u.flavor_id, u.credits, u.open
+FROM page p JOIN used u USING (number, start)
+UNION ALL
+SELECT NULL, NULL, NULL, meter_id, flavor_id, sum(credits), sum(open)
+FROM used GROUP BY meter_id, flavor_id
+ORDER BY 1, 2, 3, 4, 5
+"""
+
+
 async def sum_used(conn: Connection, wanted: Wanted, also: Collection[LineKey]) -> Sums:
     """Sum what was used, booked or not, by group, meter and flavor.
 
@@ -55,61 +175,7 @@ async def sum_used(conn: Connection, wanted: Wanted, also: Collection[LineKey]) 
     opened with counts in the hour of the opening. The lines `also` are there in any case.
     """
     rows = await conn.fetch(
-        """
-        WITH stretch AS (
-            SELECT p.sum_id, m.project_id, p.length, p.start, p."end"
-            FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[],
-                        $5::timestamptz[]) AS p(sum_id, group_id, length, start, "end")
-            JOIN unnest($6::bigint[], $7::bigint[]) AS m(group_id, project_id) USING (group_id)
-        ), found AS (
-            SELECT s.sum_id, s.project_id, b.start AS at, b.meter_id, b.flavor_id,
-                   b.amount, 0 AS open
-            FROM stretch s JOIN booked_usage b
-                ON b.project_id = s.project_id AND b.length = s.length
-                AND b.start >= s.start AND b.start < s."end"
-            UNION ALL
-            SELECT s.sum_id, s.project_id, e.hour, e.meter_id, coalesce(e.flavor_id, 0),
-                   -e.amount, 0
-            FROM stretch s JOIN entry e
-                ON e.project_id = s.project_id AND e.hour >= s.start AND e.hour < s."end"
-            WHERE s.length = 'hour' AND e.meter_id IS NOT NULL
-            UNION ALL
-            SELECT s.sum_id, s.project_id, c.hour, c.meter_id, c.flavor_id,
-                   c.charged - c.booked, c.charged - c.booked
-            FROM stretch s JOIN charge c
-                ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
-            WHERE c.charged <> c.booked
-        ), used AS MATERIALIZED (
-            SELECT number, start, meter_id, flavor_id, sum(amount) AS credits, sum(open) AS open
-            FROM (
-                SELECT CASE $9 WHEN 'part' THEN ($8::bigint[])[sum_id + 1]
-                               WHEN 'project' THEN project_id
-                               WHEN 'meter' THEN meter_id ELSE 0 END AS number,
-                       CASE WHEN $10::text IS NULL THEN 'epoch'
-                            ELSE date_trunc($10, at, 'UTC') END AS start,
-                       meter_id, flavor_id, amount, open
-                FROM found
-                UNION ALL
-                SELECT *, 0, 0
-                FROM unnest($11::bigint[], $12::timestamptz[], $13::int[], $14::int[])
-            ) placed
-            GROUP BY 1, 2, 3, 4
-        ), page AS (
-            SELECT * FROM (
-                SELECT number, start,
-                       CASE WHEN $15 = 'credits' THEN -sum(credits) ELSE 0 END AS rank
-                FROM used GROUP BY number, start
-            ) ranked
-            WHERE $16::numeric IS NULL OR (rank, number, start) > ($16, $17::bigint, $18)
-            ORDER BY rank, number, start LIMIT $19
-        )
-        SELECT p.rank, p.number, p.start, u.meter_id, u.flavor_id, u.credits, u.open
-        FROM page p JOIN used u USING (number, start)
-        UNION ALL
-        SELECT NULL, NULL, NULL, meter_id, flavor_id, sum(credits), sum(open)
-        FROM used GROUP BY meter_id, flavor_id
-        ORDER BY 1, 2, 3, 4, 5
-        """,
+        _SUM_USED,
         *_columns(wanted.stretches),
         wanted.parts,
         wanted.by,
@@ -126,16 +192,26 @@ async def sum_used(conn: Connection, wanted: Wanted, also: Collection[LineKey]) 
     return _sums(rows)
 
 
-def _columns(wanted: Stretches) -> tuple[Sequence[object], ...]:
+def _columns(wanted: Stretches) -> tuple[object, ...]:
+    """Give the arguments that say which hours; many projects' same hours are one range."""
     pieces, members = wanted.pieces, wanted.members
+    sizes = Counter(group for group, _ in members)
+    ranges: dict[tuple[str, datetime, datetime], int] = {}
+    counts: Counter[int] = Counter()
+    range_ids = [ranges.setdefault((one.length, one.start, one.end), len(ranges)) for one in pieces]
+    for range_id, one in zip(range_ids, pieces, strict=True):
+        counts[range_id] += sizes[one.group]
     return (
         [one.sum_id for one in pieces],
         [one.group for one in pieces],
         [one.length for one in pieces],
         [one.start for one in pieces],
         [one.end for one in pieces],
+        range_ids,
+        [counts[range_id] > PROJECTS_BY_LOOKUP_MAX for range_id in range_ids],
         [group for group, _ in members],
         [project_id for _, project_id in members],
+        len(members) > PROJECTS_BY_LOOKUP_MAX,
     )
 
 
@@ -155,13 +231,13 @@ def _key(number: int, start: datetime) -> GroupKey:
     return GroupKey(number, None if start == EPOCH else start)
 
 
-async def sum_metered(conn: Connection, spans: Sequence[Span], by: By) -> dict[LineKey, Metered]:
-    """Sum what was measured in the hours of these spans, by group, meter and flavor.
+async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[LineKey, Metered]:
+    """Sum what was measured in these hours, by group, meter and flavor.
 
     Hours whose usage was dropped count by days; where only some hours of such a day are wanted,
     the quantity is None.
     """
-    if not spans:
+    if not hours:
         return {}
     rows = await conn.fetch(
         """
@@ -190,16 +266,19 @@ async def sum_metered(conn: Connection, spans: Sequence[Span], by: By) -> dict[L
                bool_or(is_cut) AS is_cut
         FROM found GROUP BY 1, 2, 3, 4
         """,
-        [span.part or 0 for span in spans],
-        [span.project_id for span in spans],
-        [span.start for span in spans],
-        [span.end for span in spans],
-        min(span.start for span in spans),
-        max(span.end for span in spans),
+        *_flat(hours),
+        min(one.start for one in hours),
+        max(one.end for one in hours),
         by,
         _UNIT.get(by),
     )
     return _metered(rows)
+
+
+def _flat(hours: Sequence[Hours]) -> tuple[Sequence[object], ...]:
+    """Give part, project, start and end of each project's hours."""
+    flat = [(one.part, number, one.start, one.end) for one in hours for number in one.project_ids]
+    return tuple([row[column] for row in flat] for column in range(4))
 
 
 def _metered(rows: Sequence[Record]) -> dict[LineKey, Metered]:
@@ -212,9 +291,9 @@ def _metered(rows: Sequence[Record]) -> dict[LineKey, Metered]:
 
 
 async def sum_unpriced(
-    conn: Connection, spans: Sequence[Span], by: By, period: Period
+    conn: Connection, hours: Sequence[Hours], by: By, period: Period
 ) -> dict[LineKey, Metered]:
-    """Sum the usage without a price in the hours of these spans, by group, meter and flavor.
+    """Sum the usage without a price in these hours, by group, meter and flavor.
 
     Beyond `UNPRICED_ROWS_MAX` rows it is only named: its quantity is None, as all others here.
     """
@@ -236,10 +315,7 @@ async def sum_unpriced(
             ON w.project_id = s.project_id AND u.hour >= w.start AND u.hour < w."end"
         GROUP BY 1, 2, 3, 4
         """,
-        [span.part or 0 for span in spans],
-        [span.project_id for span in spans],
-        [span.start for span in spans],
-        [span.end for span in spans],
+        *_flat(hours),
         period.start,
         period.end,
         by,
@@ -308,6 +384,20 @@ async def sum_resources(
         )
         for row in rows
     ]
+
+
+async def is_unpriced(conn: Connection, period: Period) -> bool:
+    """Tell whether any usage in these hours has no price."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (SELECT FROM usage
+                       WHERE credits IS NULL AND kind = 0 AND quantity > 0
+                         AND hour >= $1 AND hour < $2)
+        """,
+        period.start,
+        period.end,
+    )
+    return found
 
 
 async def has_resource(conn: Connection, project_id: int, resource: str) -> bool:

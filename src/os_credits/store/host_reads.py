@@ -238,7 +238,8 @@ async def list_resources(
     rows = await conn.fetch(
         """
         WITH series_here AS MATERIALIZED (
-            SELECT DISTINCT series_id FROM whereabouts WHERE host_id = $1 AND $3 < $4
+            SELECT DISTINCT series_id FROM whereabouts
+            WHERE host_id = $1 AND $3::timestamptz < $4::timestamptz
         ), move AS (
             SELECT h.series_id, m.host_id, m.hour,
                    lead(m.hour) OVER (PARTITION BY h.series_id ORDER BY m.hour) AS until
@@ -247,21 +248,21 @@ async def list_resources(
                  WHERE w.series_id = h.series_id AND w.hour <= $3 ORDER BY w.hour DESC LIMIT 1)
                 UNION ALL
                 SELECT w.host_id, w.hour FROM whereabouts w
-                WHERE w.series_id = h.series_id AND w.hour > $3 AND w.hour < $4
+                WHERE w.series_id = h.series_id AND w.hour > $3::timestamptz AND w.hour < $4::timestamptz
             ) m
         ), stay AS MATERIALIZED (
-            SELECT series_id, greatest(hour, $3) AS since,
-                   least(coalesce(until, 'infinity'), $4) AS until
+            SELECT series_id, greatest(hour, $3::timestamptz) AS since,
+                   least(coalesce(until, 'infinity'), $4::timestamptz) AS until
             FROM move WHERE host_id = $1
         ), used AS (
             SELECT series_id, flavor_id, day, quantity, credits FROM host_resource
-            WHERE host_id = $1 AND day >= $2 AND day < $3
+            WHERE host_id = $1 AND day >= $2::timestamptz AND day < $3::timestamptz
             UNION ALL
             SELECT u.series_id, u.flavor_id, date_trunc('day', u.hour, 'UTC'), u.quantity,
                    u.credits
             FROM stay t JOIN usage u
                 ON u.series_id = t.series_id AND u.hour >= t.since AND u.hour < t.until
-            WHERE u.hour >= $3 AND u.hour < $4 AND u.quantity > 0
+            WHERE u.hour >= $3::timestamptz AND u.hour < $4::timestamptz AND u.quantity > 0
               AND (u.kind = 0 OR u.credits IS NOT NULL)
         ), summed AS (
             SELECT series_id, flavor_id, sum(quantity) AS quantity,
