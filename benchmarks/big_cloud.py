@@ -201,6 +201,8 @@ class Generator:
         await self._run(DROPPED)
 
     async def _make_indexes(self) -> None:
+        # As a replica TimescaleDB would leave the chunks without them.
+        await self._conn.execute("SET LOCAL session_replication_role = origin")
         await self._run(MADE)
 
     def _usage_of(self, day: datetime) -> Callable[[], Awaitable[None]]:
@@ -448,8 +450,10 @@ MADE = (
     "ALTER TABLE daily_charge ADD PRIMARY KEY (project_id, day, flavor_id, series_id)",
     "CREATE INDEX daily_charge_day ON daily_charge (day)",
     "ALTER TABLE charge ADD PRIMARY KEY (project_id, hour, meter_id, flavor_id)",
-    "CREATE INDEX charge_tally ON charge (project_id, hour) INCLUDE (charged, booked) "
-    "WHERE charged <> booked",
+    """
+    CREATE INDEX charge_tally ON charge (project_id, hour) INCLUDE (charged, booked)
+    WHERE charged <> booked
+    """,
 )
 
 # $1 hour, $2 whether offices are open, $3 steps of an hour. One resource in a thousand has no
@@ -473,14 +477,16 @@ CHARGE = """
     INSERT INTO charge (project_id, hour, meter_id, flavor_id, charged, booked, differs_since,
                         changed_at)
     SELECT project_id, $1::timestamptz, meter_id, flavor_id, c.amount,
-           CASE WHEN $3::boolean THEN c.amount ELSE 0 END, $1::timestamptz, $1::timestamptz + interval '1 hour'
+           CASE WHEN $3::boolean THEN c.amount ELSE 0 END, $1::timestamptz,
+           $1::timestamptz + interval '1 hour'
     FROM bench.hourly
     CROSS JOIN LATERAL (SELECT always + CASE WHEN $2::boolean THEN office ELSE 0 END) c (amount)
 """
 # $1 day, $2 whether offices were open, $3 steps of an hour.
 DAILY_CHARGE = """
     INSERT INTO daily_charge (project_id, day, meter_id, flavor_id, series_id, quantity, credits)
-    SELECT project_id, $1::timestamptz, meter_id, flavor_id, id, level * $3::bigint * h.hours, credits * h.hours
+    SELECT project_id, $1::timestamptz, meter_id, flavor_id, id, level * $3::bigint * h.hours,
+           credits * h.hours
     FROM bench.resource
     CROSS JOIN LATERAL (SELECT CASE WHEN is_always THEN 24 ELSE 10 END) h (hours)
     WHERE is_always OR $2::boolean
@@ -529,17 +535,19 @@ ENTRIES = """
         UNION ALL
         SELECT project_id, 'usage', -charged, meter_id, flavor_id, hour, NULL, '', 'usage:' ||
                project_id || ':' || meter_id || ':' || flavor_id || ':' || hour
-        FROM charge WHERE project_id >= $1 AND project_id < $2 AND hour >= $4::timestamptz AND hour < $3::timestamptz
-          AND charged <> 0
+        FROM charge
+        WHERE project_id >= $1 AND project_id < $2 AND charged <> 0
+          AND hour >= $4::timestamptz AND hour < $3::timestamptz
         UNION ALL
-        SELECT project_id, 'usage', -sum(amount), meter_id, flavor_id,
-               CASE WHEN start >= $5::timestamptz THEN start ELSE date_trunc('month', start, 'UTC') END AS hour,
-               NULL, '', 'usage:' || project_id || ':' || meter_id || ':' || flavor_id || ':' ||
-               CASE WHEN start >= $5::timestamptz THEN start ELSE date_trunc('month', start, 'UTC') END
+        SELECT project_id, 'usage', -sum(amount), meter_id, flavor_id, at, NULL, '',
+               'usage:' || project_id || ':' || meter_id || ':' || flavor_id || ':' || at
         FROM booked_usage
+        CROSS JOIN LATERAL (
+            SELECT CASE WHEN start >= $5::timestamptz THEN start
+                        ELSE date_trunc('month', start, 'UTC') END
+        ) t (at)
         WHERE project_id >= $1 AND project_id < $2 AND length = 'day' AND start < $4::timestamptz
-        GROUP BY project_id, meter_id, flavor_id,
-                 CASE WHEN start >= $5::timestamptz THEN start ELSE date_trunc('month', start, 'UTC') END
+        GROUP BY project_id, meter_id, flavor_id, at HAVING sum(amount) <> 0
     )
     INSERT INTO entry (project_id, sequence, kind, amount, balance, meter_id, flavor_id, hour,
                        grant_id, reason, author, entry_key, booked_at, previous_hash, hash)
@@ -580,6 +588,13 @@ HOSTS = (
     FROM host_usage     GROUP BY 2, 3, 4, 5
     """,
     """
+    INSERT INTO host_resource (host_id, day, series_id, flavor_id, quantity, credits)
+    SELECT host_id, d, id, flavor_id, level * 24 * $3::bigint, credits * 24
+    FROM generate_series(date_trunc('day', $2::timestamptz, 'UTC') - interval '59 days',
+                         $2::timestamptz, interval '24 hours') d
+    CROSS JOIN bench.resource WHERE number < 7
+    """,
+    """
     INSERT INTO host_usage_day (day, changed_count, summed_count, summed_at)
     SELECT d, 1, 1, d + interval '1 day'
     FROM generate_series($1::timestamptz, $2::timestamptz, interval '24 hours') d
@@ -608,8 +623,8 @@ FIGURES = (
     """,
     """
     INSERT INTO notice (project_id, percent, balance, granted, created_at, line, value, facts)
-    SELECT f.project_id, x.line, f.balance, f.granted_now, $1::timestamptz - x.line * interval '1 day',
-           x.line, x.line, '{"burned": []}'
+    SELECT f.project_id, x.line, f.balance, f.granted_now,
+           $1::timestamptz - x.line * interval '1 day', x.line, x.line, '{"burned": []}'
     FROM project_figure f CROSS JOIN (VALUES (50), (20)) AS x (line)
     """,
     "UPDATE rating_state SET closed_until = $1::timestamptz - interval '1 hour'",
@@ -617,6 +632,5 @@ FIGURES = (
     UPDATE retention SET samples_announced_until = d.day, samples_dropped_until = d.day,
         usage_dropped_until = d.day
     FROM (SELECT date_trunc('day', min(hour), 'UTC') AS day FROM usage) d
-   
     """,
 )

@@ -275,6 +275,8 @@ EVERYTHING_AT_ONCE: dict[str, tuple[str, ...] | None] = {
     "exclusion lift": None,
     "exclusion list": (GATHERING,),
     "explain": (GATHERING, "{hour}", "--limit", "1000", "--each"),
+    "flavor list": (),
+    "flavor set": None,
     "forecast": ("{project}",),
     "grant": ("{project}", "1", "--reason", "more"),
     "grants": (GATHERING,),

@@ -11,13 +11,14 @@ import pytest
 
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.logged_in import Visitor
-from tests.acceptance.rights.scene import Scene, make_scene
+from tests.acceptance.rights.scene import MARKS, MINE, OURS, THEIRS, Scene, make_scene
 
 ADMINISTRATION = (
     "/admin/health", "/admin/people", "/admin/people/1", "/admin/keys", "/admin/keys/1/revoke",
     "/admin/sources", "/admin/audit", "/admin/addresses/owner%40example.org",
 )  # fmt: skip
-PEOPLE = "/projects/mine/people"
+PEOPLE = f"/projects/{MINE}/people"
+LINES = f"/projects/{MINE}/lines"
 WAIT_SECONDS_MAX = 30
 FAILING = {
     "name": "seal", "running": True, "failures_in_a_row": 2, "failures": 2, "runs": 2, "done": 0,
@@ -41,7 +42,7 @@ def words(page: str) -> str:
     return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page)))
 
 
-async def owners(service: Service, project: str = "mine") -> dict[str, dict[str, object]]:
+async def owners(service: Service, project: str = MINE) -> dict[str, dict[str, object]]:
     async with service.request("GET", f"/api/v1/projects/{project}/owners", key="admin") as reply:
         return {one["email"]: one for one in (await reply.json())["owners"]}
 
@@ -58,7 +59,7 @@ async def test_who_manages_a_project_sees_addresses_and_others_names_only(scene:
     for role in ("administrator", "manager", "owner", "member"):
         status, page = await scene.visitors[role].get(PEOPLE)
         assert status == 200
-        shown[role] = ("owner@example.org" in page, "mark-mine-owner" in page)
+        shown[role] = ("owner@example.org" in page, f"{MARKS[MINE]}-owner" in page)
 
     managing = dict.fromkeys(("administrator", "manager", "owner"), (True, True))
     assert {**managing, "member": (False, True)} == shown
@@ -66,7 +67,7 @@ async def test_who_manages_a_project_sees_addresses_and_others_names_only(scene:
 
 async def test_a_foreign_project_is_as_unknown_as_one_that_is_not_there(scene: Scene) -> None:
     owner, answers = scene.visitors["owner"], []
-    for name in ("theirs", "nobodys"):
+    for name in (THEIRS, "nobodys"):
         path = f"/projects/{name}/people"
         found = [await owner.get(path), await owner.get(f"{path}/change?email=x@example.org")]
         for more in ("people", "people/remove", "people/change", "people/invite", "lines"):
@@ -84,10 +85,10 @@ def _without_tokens(answers: list[tuple[int, str]]) -> list[tuple[int, str]]:
 async def test_members_and_strangers_change_nothing(scene: Scene) -> None:
     before = await owners(scene.service)
     tried = {
-        "/projects/mine/people": {"email": "new@example.org", "role": "owner", "language": ""},
-        "/projects/mine/people/remove": {"email": "owner@example.org"},
-        "/projects/mine/people/change": {"email": "member@example.org", "role": "owner"},
-        "/projects/mine/lines/put": {"percents": "10", "reason": "x"},
+        PEOPLE: {"email": "new@example.org", "role": "owner", "language": ""},
+        f"{PEOPLE}/remove": {"email": "owner@example.org"},
+        f"{PEOPLE}/change": {"email": "member@example.org", "role": "owner"},
+        f"{LINES}/put": {"percents": "10", "reason": "x"},
         "/organisations/north/managers": {"email": "member@example.org", "name": ""},
     }
     found = {
@@ -128,7 +129,7 @@ async def test_a_form_that_is_wrong_is_shown_again_with_what_was_typed(scene: Sc
     status, page = await owner.post(PEOPLE, **wrong)
     assert (422, True, True) == (status, 'value="Typed"' in page, 'id="email-error"' in page)
 
-    status, page = await owner.post("/projects/mine/lines", percents="much", reason="typed")
+    status, page = await owner.post(LINES, percents="much", reason="typed")
     assert (422, True, True) == (status, 'value="much"' in page, 'id="percents-error"' in page)
 
 
@@ -152,13 +153,13 @@ async def test_lines_are_tried_before_they_hold(scene: Scene) -> None:
     owner = scene.visitors["owner"]
     lines = {"percents": "90 12,5", "credits": "none", "reason": "earlier"}
 
-    status, page = await owner.post("/projects/mine/lines", **lines)
+    status, page = await owner.post(LINES, **lines)
     assert (200, True) == (status, "would have been written" in words(page))
     assert "<bdi>this project</bdi>" not in page
 
-    status, target = await owner.post("/projects/mine/lines/put", **lines)
+    status, target = await owner.post(f"{LINES}/put", **lines)
     assert (303, True) == (status, target.endswith("?done=lines"))
-    path = "/api/v1/projects/mine/thresholds"
+    path = f"/api/v1/projects/{MINE}/thresholds"
     async with scene.service.request("GET", path, key="admin") as reply:
         found = await reply.json()
     assert ["12.5", "90"] == found["lines"]["percents"]
@@ -167,7 +168,7 @@ async def test_lines_are_tried_before_they_hold(scene: Scene) -> None:
 
 
 async def test_the_preview_of_lines_is_there_for_programs_too(scene: Scene) -> None:
-    path = "/api/v1/projects/mine/thresholds/preview"
+    path = f"/api/v1/projects/{MINE}/thresholds/preview"
     found, preview = {}, {}
     for role in ("owner", "member", "stranger", "key_admin", "key_read"):
         body = {"rule": {"percents": ["100"]}, "days": 30}
@@ -184,7 +185,7 @@ async def test_the_preview_of_lines_is_there_for_programs_too(scene: Scene) -> N
 async def test_names_of_people_are_for_who_is_in_the_project(scene: Scene) -> None:
     found, people = {}, []
     for role in ("owner", "member", "stranger", "key_read", "key_admin", "nobody"):
-        path = "/api/v1/projects/mine/people"
+        path = f"/api/v1/projects/{MINE}/people"
         async with scene.ask(role, "GET", path) as reply:
             found[role] = reply.status
             if role == "member":
@@ -192,7 +193,7 @@ async def test_names_of_people_are_for_who_is_in_the_project(scene: Scene) -> No
 
     expected = {"owner": 200, "member": 200, "stranger": 404}
     assert {**expected, "key_read": 401, "key_admin": 401, "nobody": 401} == found
-    assert {"name": "mark-mine-owner", "role": "owner"} in people
+    assert {"name": f"{MARKS[MINE]}-owner", "role": "owner"} in people
     assert "member" == people[-1]["role"]
     assert "@" not in str(people)
 
@@ -271,10 +272,10 @@ async def test_managers_name_others_beneath_them_only(scene: Scene) -> None:
 
 async def test_a_key_is_shown_once_works_and_is_revoked(scene: Scene) -> None:
     admin = administrator(scene)
-    status, page = await admin.post("/admin/keys", name="reader", scopes="read", projects="mine")
+    status, page = await admin.post("/admin/keys", name="reader", scopes="read", projects=MINE)
     assert status == 200
     [key] = re.findall(r'class="secret"><code>([^<]+)</code>', page)
-    async with scene.service.request("GET", "/api/v1/projects/mine", key=key) as reply:
+    async with scene.service.request("GET", f"/api/v1/projects/{MINE}", key=key) as reply:
         assert reply.status == 200
 
     _, page = await admin.get("/admin/keys")
@@ -283,7 +284,7 @@ async def test_a_key_is_shown_once_works_and_is_revoked(scene: Scene) -> None:
     assert "reader" in (await admin.get(f"/admin/keys/{number}/revoke"))[1]
     status, target = await admin.post(f"/admin/keys/{number}/revoke")
     assert (303, "/admin/keys?done=revoked") == (status, target)
-    async with scene.service.request("GET", "/api/v1/projects/mine", key=key) as reply:
+    async with scene.service.request("GET", f"/api/v1/projects/{MINE}", key=key) as reply:
         assert reply.status == 401
 
 
@@ -292,7 +293,7 @@ async def test_a_key_that_could_not_be_is_told_beside_its_field(scene: Scene) ->
     assert (422, True) == (status, 'id="scopes-error"' in page)
 
     status, page = await administrator(scene).post(
-        "/admin/keys", name="x", scopes="ingest", projects="mine"
+        "/admin/keys", name="x", scopes="ingest", projects=MINE
     )
     assert (422, True) == (status, 'id="projects-error"' in page)
 
@@ -310,9 +311,9 @@ async def test_the_audit_log_says_in_words_who_did_what(scene: Scene) -> None:
 
     assert "set the price of project_vcpu_usage / m1.large to 1.5 credits from 1 Jan 2027" in said
     assert "administrator (login" in said
-    _, page = await admin.get("/admin/audit?project=mine")
-    assert "granted 100 credits: mark-mine" in words(page)
-    assert "mark-theirs" not in page
+    _, page = await admin.get(f"/admin/audit?project={MINE}")
+    assert f"granted 100 credits: {MARKS[MINE]}" in words(page)
+    assert MARKS[THEIRS] not in page
 
 
 async def test_the_audit_log_is_read_page_by_page(scene: Scene) -> None:
@@ -357,7 +358,7 @@ async def test_a_source_appears_and_what_it_got_wrong(
 
     # One push names three sites, the other could not be read.
     accepted = {one["site"]: one["accepted"] for one in found if one["door"] == "line_protocol_1"}
-    assert {"mark-mine": 30, "mark-ours": 30, "mark-theirs": 30} == {
+    assert {MARKS[one]: 30 for one in (MINE, OURS, THEIRS)} == {
         site: count for site, count in accepted.items() if site is not None
     }
     [refused] = [one for one in found if one["door"] == "line_protocol_2"]
@@ -391,7 +392,8 @@ async def test_health_says_what_is_wrong_and_what_to_do(
         with psycopg.connect(database_url) as conn:
             conn.execute(
                 "UPDATE source SET last_push_at = now() - interval '15 minutes', push_count = 9,"
-                " usual_seconds = 30 WHERE site = 'mark-mine'"
+                " usual_seconds = 30 WHERE site = %s",
+                [MARKS[MINE]],
             )
             conn.execute(
                 "INSERT INTO service_copy"
@@ -406,7 +408,7 @@ async def test_health_says_what_is_wrong_and_what_to_do(
     found = {one["check"]: one for one in report["findings"] if one["state"] == "warning"}
     assert {"copies", "jobs", "sources"} <= set(found)
     assert "warning" == report["state"]
-    assert "for mark-mine: nothing for 15 min, used to send every 30 s" in words(page)
+    assert f"for {MARKS[MINE]}: nothing for 15 min, used to send every 30 s" in words(page)
     assert "does that program run, and reach the service?" in words(page)
     assert "seal: &lt;i&gt;no&lt;/i&gt;" in page
     assert status == 200

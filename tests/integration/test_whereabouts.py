@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -10,9 +12,12 @@ import pytest
 
 from os_credits.domain.period import DAY_MS, HOUR_MS, from_ms
 from os_credits.flows.exclusions import ExclusionRequest, exclude, lift
+from os_credits.flows.host_usage import HostSums, sum_due_days
 from os_credits.flows.meters import MeterFile, load_meters
+from os_credits.flows.prices import set_price
+from os_credits.flows.retain import Kept, retain
 from os_credits.store.label_sets import read_label_sets
-from os_credits.store.pool import connection
+from os_credits.store.pool import connection, transaction
 from os_credits.store.resource_places import read_resource_places
 from tests.core import STALE, WINDOW_MS, new_core, opened_core
 from tests.integration.placed import (
@@ -226,3 +231,103 @@ async def test_a_meter_without_such_labels_leaves_nothing(database_url: str) -> 
 
         assert set() == await stored_moves(core)
         assert {""} == {host for _, host, _, _ in await sums(core)}
+
+
+async def test_dropping_samples_and_usage_keeps_what_each_host_had(core: Core) -> None:
+    start = await base(core, days_ago=20)
+    pushed = [
+        server(start + minute * MINUTE_MS, f"n{minute // 400 % 3}")
+        for minute in range(0, 4 * 24 * 60, 30)
+    ]
+    await core.push(pushed)
+    await core.push([server(await base(core, days_ago=1), "n1")])
+    await core.rate()
+    before = await sums(core)
+    moves = await stored_moves(core)
+    kept = Kept(timedelta(days=5), timedelta(days=5), announced_for=timedelta(0))
+    for _ in range(100):
+        await retain(core.rater, kept)
+    async with connection(core.pool) as conn:
+        assert 0 == await conn.fetchval("SELECT count(*) FROM usage WHERE kind = 0")
+        assert 0 < await conn.fetchval("SELECT count(*) FROM daily_host")
+
+    assert moves == await stored_moves(core)
+    assert before == await sums(core)
+    await forget_sums(core)
+    assert before == await sums(core)
+    assert await charged_by_day(core) == credits_by_day(before)
+
+
+async def test_sums_that_were_thrown_away_are_made_anew(core: Core) -> None:
+    chance = Random("thrown away")
+    await core.push(random_servers(chance, await base(core)))
+    await core.rate()
+    before = await sums(core)
+    async with connection(core.pool) as conn:
+        months = await conn.fetch(MONTHS)
+    await forget_sums(core)
+
+    assert before == await sums(core)
+    async with connection(core.pool) as conn:
+        assert months == await conn.fetch(MONTHS)
+        assert 0 == await conn.fetchval(DIFFERENT)
+
+
+async def test_another_price_changes_the_sums_of_its_days(core: Core) -> None:
+    start = await base(core)
+    await core.push([server(start + hour * HOUR_MS, "n1") for hour in range(4)])
+    await core.rate()
+    await sums(core)
+    await set_price(
+        core.pool, meter="server", flavor=None, credits_per_unit=Decimal(5),
+        valid_from=from_ms(start), author="test",
+    )  # fmt: skip
+
+    assert {start // DAY_MS: 15_000_000} == credits_by_day(await sums(core))
+    await consistent(core)
+
+
+async def test_usage_that_did_not_change_is_summed_once(core: Core) -> None:
+    await core.push([server(await base(core) + hour * HOUR_MS, "n1") for hour in range(4)])
+    await core.rate()
+
+    assert 0 < await sum_due_days(core.pool)
+    assert 0 == await sum_due_days(core.pool)
+
+
+async def test_the_job_rests_longer_than_it_works(core: Core) -> None:
+    ticks = iter([0.0, 0.0, 2.0, 50.0, 102.0, 103.0])
+    job = HostSums(core.pool, clock=lambda: next(ticks))
+    await core.push([server(await base(core) + hour * HOUR_MS, "n1") for hour in range(4)])
+    await core.rate()
+
+    assert 0 < await job.run()  # took from 0 to 2 s
+    await core.push([server(await base(core) + hour * HOUR_MS, "n2") for hour in range(4, 6)])
+    await core.rate()
+    assert 0 == await job.run()  # at 50 s
+    assert 0 < await job.run()  # at 102 s
+
+
+async def forget_sums(core: Core) -> None:
+    """Throw all sums away, and mark all days."""
+    async with transaction(core.pool) as conn:
+        for table in ("host_usage", "host_resource"):
+            await conn.execute(f"DELETE FROM {table}")
+        await conn.execute("UPDATE host_usage_day SET changed_count = changed_count + 1")
+
+
+MONTHS = "SELECT * FROM host_usage WHERE length = 'month' ORDER BY 2, 3, 4, 5"
+# Resources of days that are over, held against what their hosts have.
+DIFFERENT = """
+    SELECT count(*) FROM (
+        SELECT r.day, r.host_id, s.meter_id, r.flavor_id, sum(r.quantity) AS quantity,
+               sum(r.credits) AS credits, count(*) AS resource_count
+        FROM host_resource r JOIN series s ON s.id = r.series_id GROUP BY 1, 2, 3, 4
+    ) r FULL JOIN (
+        SELECT * FROM host_usage WHERE length = 'day' AND host_id <> 0
+          AND start < date_trunc('day', now(), 'UTC')
+    ) u ON u.start = r.day AND u.host_id = r.host_id AND u.meter_id = r.meter_id
+       AND u.flavor_id = r.flavor_id
+    WHERE r.quantity IS DISTINCT FROM u.quantity OR r.credits IS DISTINCT FROM u.credits
+       OR r.resource_count IS DISTINCT FROM u.resource_count
+"""

@@ -248,7 +248,7 @@ async def list_resources(
                  WHERE w.series_id = h.series_id AND w.hour <= $3 ORDER BY w.hour DESC LIMIT 1)
                 UNION ALL
                 SELECT w.host_id, w.hour FROM whereabouts w
-                WHERE w.series_id = h.series_id AND w.hour > $3::timestamptz AND w.hour < $4::timestamptz
+                WHERE w.series_id = h.series_id AND w.hour > $3 AND w.hour < $4
             ) m
         ), stay AS MATERIALIZED (
             SELECT series_id, greatest(hour, $3::timestamptz) AS since,

@@ -38,6 +38,10 @@ domain = "domain"
 site = "site"
 resource = "resource"
 flavor = "flavor"
+host = "resource"
+region = "domain"
+provider = "site"
+state = "flavor"
 identity = [{_toml(label[:NAME_LENGTH_MAX])}]
 max_rate = 100
 [[price]]

@@ -70,7 +70,7 @@ async def _values_for(scene: Scene, service: Service, kind: str) -> dict[str, st
         "email": f"owner-{list(PAYLOADS).index(kind) if kind in PAYLOADS else 0}@example.org",
         "login_id": "1",
         "series": "1",
-        "host": "host-1",
+        "host": "1",
         "meter": "project_vcpu_usage",
         "when": "2026-01",
         "token": "x" * 43,

@@ -46,6 +46,8 @@ SENT_BEFORE = N_(
 )
 # How a flow says that an idempotency key stands for something else.
 _KEY_TAKEN = "idempotency key"
+# How what reads numbers says that something is none at all.
+_UNREADABLE = "is no number"
 Value = TypeVar("Value")
 
 
@@ -170,8 +172,8 @@ class Form:
         try:
             return read(text, where=name)
         except InvalidInput as error:
-            known = told(error.message)
-            self.wrong(name, known if known != error.message else gettext(problem))
+            is_unreadable = problem != NO_NUMBER or error.message.endswith(_UNREADABLE)
+            self.wrong(name, gettext(problem) if is_unreadable else told(error.message))
             return None
 
     @contextmanager

@@ -69,7 +69,7 @@ def routes() -> list[PageRoute]:
         ),
         PageRoute(
             "/admin/people/{login_id}/link", link, "Make a new link for a login", method="POST",
-            gate="admin", api=("POST /api/v1/logins/{login_id}/invitations",),
+            gate="admin", api=("POST /api/v1/logins/{login_id}/invitation",),
         ),
         PageRoute(
             "/admin/people/{login_id}/sessions", end, "End all sessions of a login",
