@@ -324,6 +324,28 @@ async def test_a_grant_is_topped_up_and_taken_back_after_a_look(admin: Admin) ->
     assert ["void", "scheduled"] == [one["state"] for one in await grants_of(admin)]
 
 
+async def test_the_latest_grants_are_narrowed_by_their_state(admin: Admin) -> None:
+    made = {}
+    for name, more in {
+        "valid": {},
+        "scheduled": {"valid_from": "2999-01-01T00:00:00Z"},
+        "void": {"valid_from": "2999-01-01T00:00:00Z"},
+        "expired": {"valid_from": "2020-01-01T00:00:00Z", "expires_at": "2020-02-01T00:00:00Z"},
+    }.items():
+        body = {"amount": "1", "reason": name, **more}
+        path = "/api/v1/projects/alpha/grants"
+        reply = await admin.client.ask("POST", path, key="admin", json=body)
+        made[name] = reply.json["grant_id"]
+    path = f"/api/v1/projects/alpha/grants/{made['void']}/void"
+    await admin.client.ask("POST", path, key="admin", json={"reason": "a mistake"})
+
+    for state, number in made.items():
+        found = await admin.client.get(f"/api/v1/grants?state={state}", key="admin")
+        assert [(number, state)] == [(one["id"], one["state"]) for one in found["grants"]]
+        page = await admin.page(f"/admin/grants?state={state}")
+        assert [state] == [one for one in made if f"<bdi>{one}</bdi>" in page]
+
+
 async def test_what_takes_credits_away_says_first_what_will_be_left(admin: Admin) -> None:
     client = admin.client
     await client.ask("POST", "/api/v1/projects", key="admin", json={"name": "beta"})

@@ -80,7 +80,7 @@ async def test_what_may_not_be_seen_is_answered_as_what_is_unknown(scene: Scene)
         unknown = await refused(scene, "owner", **{kind: "nothing"})
         assert 404 == known[0] == unknown[0]
         assert known[1].replace(foreign, "nothing") == unknown[1]
-    status, text = await refused(scene, "owner", project=THEIRS, resource="mark-theirs-server")
+    status, text = await refused(scene, "owner", project=THEIRS, resource=f"{MARKS[THEIRS]}-server")
     assert (404, False) == (status, "resource" in text)
     assert 401 == (await refused(scene, "nobody", project=MINE))[0]
 
@@ -144,42 +144,43 @@ async def test_the_page_shows_the_bill_and_leads_to_its_files_and_parts(scene: S
         chooser = await response.text()
     assert 200 == response.status
     assert f"/bill?project={number}" in chooser
-    assert "theirs" not in chooser
+    assert THEIRS not in chooser
 
-    async with scene.ask("manager", "GET", "/bill?organisation=north", headers=PAGE) as response:
+    async with scene.ask("manager", "GET", f"/bill?organisation={NORTH}", headers=PAGE) as response:
         page = await response.text()
     assert 200 == response.status
     assert "Its own projects" in page
     assert "/api/v1/bill?organisation=" in page
 
     for by in ("project", "meter", "day", "month"):
-        path = f"/bill?organisation=north&by={by}&range=year"
+        path = f"/bill?organisation={NORTH}&by={by}&range=year"
         async with scene.ask("manager", "GET", path, headers=PAGE) as response:
             assert 200 == response.status
-            assert "mark-theirs" not in await response.text()
+            assert MARKS[THEIRS] not in await response.text()
     for path in (
         f"/bill?project={number}",
         f"/bill?project={number}&by=resource&from=2026-01-01",
-        f"/bill?project={number}&resource=mark-mine-server",
+        f"/bill?project={number}&resource={MARKS[MINE]}-server",
         f"/bill?project={number}&print=1",
     ):
         async with scene.ask("owner", "GET", path, headers=PAGE) as response:
             assert 200 == response.status, path
-            assert "mark-mine-server" in await response.text() or "resource" not in path
+            text = await response.text()
+            assert f"{MARKS[MINE]}-server" in text or "resource" not in path
 
 
 @pytest.mark.parametrize(
     "query,status",
     [
-        ("project=theirs", 404),
-        ("organisation=south", 404),
-        ("project=mine&organisation=north", 400),
-        ("project=mine&from=2026-13-01", 400),
-        ("project=mine&from=2026-02-01&to=2026-01-01", 400),
-        ("project=mine&range=never", 400),
-        ("project=mine&by=part", 400),
-        ("project=mine&order=x", 400),
-        ("project=mine&after=x", 400),
+        (f"project={THEIRS}", 404),
+        (f"organisation={SOUTH}", 404),
+        (f"project={MINE}&organisation={NORTH}", 400),
+        (f"project={MINE}&from=2026-13-01", 400),
+        (f"project={MINE}&from=2026-02-01&to=2026-01-01", 400),
+        (f"project={MINE}&range=never", 400),
+        (f"project={MINE}&by=part", 400),
+        (f"project={MINE}&order=x", 400),
+        (f"project={MINE}&after=x", 400),
     ],
 )
 async def test_a_wrong_address_of_a_bill_is_answered_as_a_page(
@@ -189,7 +190,7 @@ async def test_a_wrong_address_of_a_bill_is_answered_as_a_page(
         text = await response.text()
 
     assert (status, True) == (response.status, text.startswith("<!doctype html>"))
-    assert "mark-theirs" not in text
+    assert MARKS[THEIRS] not in text
 
 
 async def test_projects_of_one_name_are_asked_back(scene: Scene) -> None:

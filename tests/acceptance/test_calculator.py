@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.acceptance.conftest import running, settings_for
-from tests.acceptance.rights.scene import MINE, THEIRS, Scene, make_scene
+from tests.acceptance.rights.scene import MARKS, MINE, THEIRS, Scene, make_scene
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,10 @@ async def test_an_hour_a_day_and_a_month_are_exact_and_lines_add_up(scene: Scene
 
 
 async def test_what_is_unknown_or_has_no_price_is_told_and_costs_nothing(scene: Scene) -> None:
-    body = {"flavors": {"small": 1, "huge": 1, "mark-mine-flavor": 1}, "meters": {"nothing": 2}}
+    body = {
+        "flavors": {"small": 1, "huge": 1, f"{MARKS[MINE]}-flavor": 1},
+        "meters": {"nothing": 2},
+    }
     shape = await calculated(scene, "member", body)
 
     assert "0.123457" == shape["total"]["per_hour"]
@@ -126,7 +129,7 @@ async def test_the_page_works_by_its_address_alone(scene: Scene) -> None:
 
     more = await page(scene, "/calculator?flavor=small&count=2&flavor=&count=&more=1")
     assert 3 == more.count('name="flavor"')
-    full = await page(scene, "/calculator?flavor=large&count=2&hours=8&project=mine")
+    full = await page(scene, f"/calculator?flavor=large&count=2&hours=8&project={MINE}")
     assert "24.000000" in full  # 2 x 1.5 x 8 hours
     assert "How long" in full
 
@@ -137,7 +140,7 @@ async def test_the_page_works_by_its_address_alone(scene: Scene) -> None:
 
 async def test_mistakes_are_told_beside_what_was_typed(scene: Scene) -> None:
     wrong = await page(
-        scene, "/calculator?flavor=small&count=many&flavor=&count=3&hours=25&project=theirs"
+        scene, f"/calculator?flavor=small&count=many&flavor=&count=3&hours=25&project={THEIRS}"
     )
 
     for sentence in (

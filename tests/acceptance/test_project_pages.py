@@ -58,7 +58,7 @@ async def test_a_credit_is_followed_from_the_start_page_to_its_samples(service: 
 
 async def test_sums_of_pages_and_answers_agree_at_every_level(service: Service) -> None:
     await alpha_with_usage(service)
-    await push(service, server("m1.large"), [(hours_ago(2), 1.0), (hours_ago(2) + 1_800_000, 1.0)])
+    await push(service, server("rare"), [(hours_ago(2), 1.0), (hours_ago(2) + 1_800_000, 1.0)])
 
     listed = await read(service, "/api/v1/projects/alpha/resources")
     spent = await read(service, "/api/v1/projects/alpha/spent")
@@ -73,7 +73,7 @@ async def test_sums_of_pages_and_answers_agree_at_every_level(service: Service) 
     of_one = await read(service, f"/api/v1/projects/alpha/resources/{resource['series_id']}")
     assert sum(float(one["credits"]) for one in of_one["steps"]) == 6
     [unpriced] = spent["uncharged"]
-    assert (unpriced["flavor"], unpriced["kind"]) == ("m1.large", "billed")
+    assert (unpriced["flavor"], unpriced["kind"]) == ("rare", "billed")
 
 
 async def test_servers_are_listed_with_state_flavor_and_what_it_is_made_of(
@@ -209,7 +209,7 @@ async def test_pages_speak_german(service: Service) -> None:
 
 async def test_usage_that_waits_for_its_price_is_told(service: Service) -> None:
     await alpha_with_usage(service)
-    await push(service, server("m1.large"), [(hours_ago(2), 1.0), (hours_ago(2) + 1_800_000, 1.0)])
+    await push(service, server("rare"), [(hours_ago(2), 1.0), (hours_ago(2) + 1_800_000, 1.0)])
     await until_used(service, "alpha", "6.000000")
     hour = datetime.fromtimestamp(hours_ago(2) / 1000, UTC)
 

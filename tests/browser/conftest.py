@@ -42,6 +42,7 @@ from tests.browser.watch import Watch
 HERE = Path(__file__).resolve().parent
 # Long enough for a machine that is busy with other tests.
 PATIENCE_MS = 15_000
+TIMEOUT_SECONDS = 300
 LOCALES = {"en": "en-GB", "de": "de-DE"}
 
 
@@ -50,6 +51,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -10,7 +10,7 @@ from io import StringIO
 from typing import Annotated, Literal
 
 from aiohttp import web
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, WithJsonSchema
 
 from os_credits.api.context import context_of
 from os_credits.api.history_csv import safe_cell
@@ -28,7 +28,7 @@ from os_credits.api.shapes import (
 from os_credits.domain.meter import MeterDefinition
 from os_credits.errors import NotFound
 from os_credits.flows import hosts as flow
-from os_credits.flows.hosts import By, HostDetail, HostReport, HostSort
+from os_credits.flows.hosts import HostBy, HostDetail, HostReport, HostSort
 from os_credits.rating.charge import units_of
 from os_credits.store.host_reads import HostSum
 from os_credits.store.pool import snapshot
@@ -51,9 +51,11 @@ class DaysQuery(BaseModel):
 class HostsQuery(DaysQuery):
     """Which days, of which meter, summed by what."""
 
-    by: By = By.HOST
+    by: Annotated[HostBy, WithJsonSchema({"type": "string", "enum": list(HostBy)})] = HostBy.HOST
     meter: Text | None = Field(None, description="Only usage of this meter")
-    sort: HostSort = Field(HostSort.CREDITS, description="The largest first, or by name")
+    sort: Annotated[HostSort, WithJsonSchema({"type": "string", "enum": list(HostSort)})] = Field(
+        HostSort.CREDITS, description="The largest first, or by name"
+    )
     after: Text | None = Field(None, description="`next` of an earlier answer")
     limit: Annotated[int, Field(gt=0, le=LINES_MAX)] | None = Field(
         None, description="50 lines if not given; of CSV, all"
@@ -104,7 +106,7 @@ class HostPage(Shape):
 
     start: datetime
     end: datetime
-    by: By
+    by: HostBy
     meter: str | None
     unit: str | None
     lines: list[HostLineShape]
@@ -159,7 +161,7 @@ def _takes_csv_only(request: web.Request) -> bool:
     return request.headers.get("Accept", "").partition(";")[0].strip().lower() == CSV_TYPE
 
 
-def page_of(report: HostReport, by: By) -> HostPage:
+def page_of(report: HostReport, by: HostBy) -> HostPage:
     """Show a part of the list."""
     totals = report.totals
     return HostPage(

@@ -45,7 +45,7 @@ HOST_DAYS_MAX = 62
 SERIES_MAX = 5000
 
 
-class By(StrEnum):
+class HostBy(StrEnum):
     """What a line stands for."""
 
     HOST = "host"
@@ -77,7 +77,7 @@ class Asked:
 
     start: datetime | None = None
     end: datetime | None = None
-    by: By = By.HOST
+    by: HostBy = HostBy.HOST
     meter: str | None = None
     sort: HostSort = HostSort.CREDITS
     after: str | None = None

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 
 # How many rows of usage without a price are looked at.
-UNPRICED_ROWS_MAX = 20_000
+UNPRICED_ROWS_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)

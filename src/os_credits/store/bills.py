@@ -106,7 +106,10 @@ WITH piece AS (
     SELECT r.range_id, b.project_id, b.start, b.meter_id, b.flavor_id, b.amount
     FROM (SELECT DISTINCT range_id, length, start, "end" FROM piece
           WHERE is_wide AND length <> 'hour') r
-    JOIN booked_usage b ON b.length = r.length AND b.start >= r.start AND b.start < r."end"
+    CROSS JOIN LATERAL (
+        SELECT * FROM booked_usage u
+        WHERE u.length = r.length AND u.start >= r.start AND u.start < r."end" OFFSET 0
+    ) b
 ), open AS MATERIALIZED (
     SELECT project_id, hour, meter_id, flavor_id, charged - booked AS amount FROM charge
     WHERE $10 AND charged <> booked
@@ -264,7 +267,7 @@ async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[
                     ELSE date_trunc($8, at, 'UTC') END AS start,
                meter_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
                bool_or(is_cut) AS is_cut
-        FROM found GROUP BY 1, 2, 3, 4
+        FROM found GROUP BY 1, 2, 3, 4 HAVING sum(quantity) + sum(unpriced) <> 0
         """,
         *_flat(hours),
         min(one.start for one in hours),

@@ -124,11 +124,13 @@ async def list_latest_grants(
         WHERE g.id < $1 AND ($2::text IS NULL OR g.kind = $2)
           AND ($3::text = '' OR position(lower($3) IN lower(g.author)) > 0)
           AND ($4::bigint[] IS NULL OR g.project_id = ANY($4))
-          AND ($5::text IS NULL OR $5 = CASE
-               WHEN EXISTS (SELECT FROM grant_void v WHERE v.grant_id = g.id) THEN 'void'
-               WHEN g.expires_at <= now() THEN 'expired'
-               WHEN EXISTS (SELECT FROM pending_grant w WHERE w.grant_id = g.id) THEN 'scheduled'
-               ELSE 'valid' END)
+          AND ($5::text IS NULL
+               OR ($5 = 'void') = EXISTS (SELECT FROM grant_void v WHERE v.grant_id = g.id))
+          AND ($5::text IS NULL OR $5 = 'void'
+               OR ($5 = 'expired') = coalesce(g.expires_at <= now(), false))
+          AND ($5::text IS NULL OR $5 IN ('void', 'expired')
+               OR ($5 = 'scheduled')
+                  = EXISTS (SELECT FROM pending_grant w WHERE w.grant_id = g.id))
         ORDER BY g.id DESC LIMIT $6
         """,
         before_id,

@@ -27,6 +27,9 @@ def error_page(
 ) -> web.Response:
     """Answer with a page, or send whoever has to log in first to where that is done."""
     if status == 401:  # noqa: PLR2004 - HTTP's own number
+        if "HX-Request" in request.headers:
+            # The whole page is to be loaded again, which then leads to the login.
+            return web.Response(status=status, headers={"HX-Refresh": "true"})
         asked = request.rel_url.raw_path_qs if request.method == "GET" else "/"
         return see_other(request, "/login", **({} if asked == "/" else {"next": asked}))
     title = _TITLES.get(status, _OURS)

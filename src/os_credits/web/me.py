@@ -193,7 +193,7 @@ async def _page(
         "session_id": session.id,
         "parts": [Part(one, mine[one.id]) for one in found],
         "more_parts": len(mine) > PARTS_MAX,
-        "managed": [managed[number].name for number in sorted(managed)],
+        "managed": [managed[number] for number in sorted(managed)],
         "done": _(done) if done else "",
     }
     return render(request, "me.html", context, status=status)

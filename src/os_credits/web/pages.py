@@ -204,4 +204,6 @@ def _csv_href(request: web.Request, facts: PageFacts) -> str:
 def _span_href(request: web.Request, key: str) -> str:
     kept = _kept(request)
     query = kept if key == DEFAULT_SPAN.key else {**kept, "range": key}
-    return f"?{urlencode(query)}" if query else request.rel_url.raw_path
+    if query:
+        return f"?{urlencode(query)}"
+    return f"{visitor_of(request).base}{request.rel_url.raw_path}"

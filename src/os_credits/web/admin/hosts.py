@@ -15,7 +15,7 @@ from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.hosts import (
     HOST_DAYS_DEFAULT,
     Asked,
-    By,
+    HostBy,
     HostReport,
     HostSort,
     read_host,
@@ -41,7 +41,11 @@ ID_DIGITS_MAX = 9
 DAY = timedelta(days=1)
 # Geometry of the drawn columns, in the units of their box.
 _COLUMN, _GAP, _HEIGHT = 10, 2, 100
-BY = {By.HOST: N_("Compute nodes"), By.REGION: N_("Regions"), By.PROVIDER: N_("Providers")}
+BY = {
+    HostBy.HOST: N_("Compute nodes"),
+    HostBy.REGION: N_("Regions"),
+    HostBy.PROVIDER: N_("Providers"),
+}
 SORTS = {
     HostSort.CREDITS: N_("Credits"),
     HostSort.VCPUS: N_("vCPU-hours"),
@@ -50,7 +54,7 @@ SORTS = {
     HostSort.NAME: N_("Name"),
 }
 
-Chosen = TypeVar("Chosen", By, HostSort)
+Chosen = TypeVar("Chosen", HostBy, HostSort)
 
 
 def routes() -> list[PageRoute]:
@@ -93,7 +97,7 @@ async def list_page(request: web.Request) -> web.Response:
     asked = Asked(
         start,
         None if last is None else last + DAY,
-        _choice(By, query.get("by"), By.HOST, "by"),
+        _choice(HostBy, query.get("by"), HostBy.HOST, "by"),
         query.get("meter") or None,
         _choice(HostSort, query.get("sort"), HostSort.CREDITS, "sort"),
         query.get("after") or None,
