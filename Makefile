@@ -13,6 +13,9 @@ DEMO ?= 1
 OUTAGE ?= 60
 SECONDS ?= 60
 EXAMPLES ?= 40
+PROJECTS ?= 10000
+RESOURCES ?= 100000
+CALLS ?= 200
 ARGS ?=
 RECORDED ?=
 DOCKER_USERNAME ?=
@@ -33,7 +36,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail backtest lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail bench-pages backtest lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -88,6 +91,9 @@ bench-quick: install ## Print how fast samples go through the door, beside a raw
 
 bench-mail: install ## Time pushes while mail server, webhook and portal hang, and while they answer
 	@$(WITH_SERVER) --on-disk python -m benchmarks.mail_hung
+
+bench-pages: install ## Time every page on a big cloud beside a small one (PROJECTS=10000 RESOURCES=100000 CALLS=200)
+	@exec setpriv --pdeathsig TERM $(IN_VENV) benchmarks.pages --projects $(PROJECTS) --resources $(RESOURCES) --calls $(CALLS) $(ARGS)
 
 backtest: install ## Hold run-out forecasts against what then happened (RECORDED=folder: recorded histories too)
 	@OPENBLAS_NUM_THREADS=1 $(IN_VENV) benchmarks.backtest $(RECORDED)

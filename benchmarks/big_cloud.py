@@ -584,8 +584,16 @@ HOSTS = (
     INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
                             resource_count)
     SELECT 'month', date_trunc('month', start, 'UTC'), host_id, meter_id, flavor_id,
-           sum(quantity), sum(credits), max(resource_count)
-    FROM host_usage     GROUP BY 2, 3, 4, 5
+           sum(quantity), sum(credits), sum(resource_count)
+    FROM host_usage WHERE length = 'day' GROUP BY 2, 3, 4, 5
+    """,
+    """
+    INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
+                            resource_count)
+    SELECT 'third', date_trunc('month', start, 'UTC') + interval '10 days'
+               * least((extract(day FROM start)::int - 1) / 10, 2),
+           host_id, meter_id, flavor_id, sum(quantity), sum(credits), sum(resource_count)
+    FROM host_usage WHERE length = 'day' GROUP BY 2, 3, 4, 5
     """,
     """
     INSERT INTO host_resource (host_id, day, series_id, flavor_id, quantity, credits)

@@ -107,8 +107,10 @@ Table(
     needed("quantity", Numeric(60, 0)),
     needed("credits", CREDITS),
     needed("resource_count", BigInteger()),
-    CheckConstraint("length IN ('day', 'month')"),
-    CheckConstraint("date_trunc(length, start, 'UTC') = start"),
+    CheckConstraint("length IN ('day', 'third', 'month')"),
+    CheckConstraint(
+        "date_trunc(CASE length WHEN 'third' THEN 'day' ELSE length END, start, 'UTC') = start"
+    ),
     Index("host_usage_host", "host_id", "length", "start"),
 )
 Table(

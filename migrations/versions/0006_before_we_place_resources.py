@@ -68,8 +68,9 @@ CREATE TABLE daily_host (
     PRIMARY KEY (day, series_id, flavor_id, host_id)
 );
 CREATE TABLE host_usage (
-    length         text NOT NULL CHECK (length IN ('day', 'month')),
-    start          timestamptz NOT NULL CHECK (date_trunc(length, start, 'UTC') = start),
+    length         text NOT NULL CHECK (length IN ('day', 'third', 'month')),
+    start          timestamptz NOT NULL CHECK (
+        date_trunc(CASE length WHEN 'third' THEN 'day' ELSE length END, start, 'UTC') = start),
     host_id        integer NOT NULL REFERENCES host,
     meter_id       integer NOT NULL REFERENCES meter,
     flavor_id      integer NOT NULL REFERENCES flavor,

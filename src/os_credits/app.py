@@ -70,6 +70,7 @@ from os_credits.api.remote_write_headers import nothing_written
 from os_credits.api.routes import Answer, Gate, Routes, register
 from os_credits.domain.mail import Language
 from os_credits.errors import Unavailable
+from os_credits.flows.bill_book import BillBook
 from os_credits.flows.clock import Clock
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.keys import KeyRing, adopt_admin_key
@@ -93,6 +94,7 @@ from os_credits.store.pool import Pool, open_pool
 from os_credits.web import pages
 from os_credits.web.admin.office import OFFICE, Office
 from os_credits.web.admin.tools import TOOLS, Tools
+from os_credits.web.bill import BILLS
 from os_credits.web.shell import speak
 
 # Bodies of JSON requests; pushes have their own bounds.
@@ -231,6 +233,7 @@ async def _opened(
             Language(settings.mail_language),
         ),
     )
+    app[BILLS] = BillBook.empty()
     app[TOOLS] = Tools(context.watch, context.acceptance_window_ms, context.stats)
     app[OFFICE] = Office(
         context.keys, context.rounds, context.watch, context.public_url, context.sends_links

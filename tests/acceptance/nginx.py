@@ -113,7 +113,7 @@ async def behind_nginx(database_url: str, folder: Path, **changes: Any) -> Async
         (folder / "os_credits.conf").write_text(site)
         user = pwd.getpwuid(os.geteuid()).pw_name
         (folder / "nginx.conf").write_text(AROUND.format(folder=folder, user=user))
-        command = [needed("nginx"), "-p", folder, "-c", folder / "nginx.conf"]
+        command: list[str | Path] = [needed("nginx"), "-p", folder, "-c", folder / "nginx.conf"]
         tls = await asyncio.to_thread(ssl.create_default_context, cafile=str(certificate))
         plain_url = f"http://{LOOPBACK}:{plain_port}"
         proxied = Proxied(service, url, plain_url, tls)

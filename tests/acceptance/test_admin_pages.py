@@ -149,6 +149,17 @@ async def test_a_price_changes_by_its_preview_to_the_last_digit(admin: Admin) ->
     assert "holds now" in page
 
 
+async def test_a_flavor_is_listed_with_what_it_is_made_of(admin: Admin) -> None:
+    sizes = {"vcpus": "2", "ram_gib": "4", "disk_gib": "20"}
+    await admin.client.ask("PUT", "/api/v1/flavors/m1.small", key="admin", json=sizes)
+
+    page = await admin.page("/admin/prices")
+
+    row = page[page.index("m1.small") :].partition("</tr>")[0]
+    for text in ("2 vCPU", "4 GiB RAM", "20 GiB disk"):
+        assert text in row
+
+
 async def test_a_price_is_set_once_however_often_its_form_is_sent(admin: Admin) -> None:
     wish = {"meter": METER, "flavor": "", "amount": "2", "valid_from": await start_of_usage(admin)}
     confirmed = await admin.asked("/admin/prices/preview", **wish)

@@ -4,14 +4,36 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
-from os_credits.demo.projects import PROJECTS
+import pytest
+
+import os_credits
+from os_credits.demo.logins import LOGINS
+from os_credits.demo.projects import CORRECTED, MEMBER, OWNER, PROJECTS, TREE
 from os_credits.demo.run import run
-from tests.acceptance.conftest import Service
+from os_credits.domain.visit import SESSION_COOKIE
+from tests.acceptance.conftest import Service, running, settings_for
+
+PACKAGE = Path(os_credits.__file__).parent
+
+
+@pytest.fixture
+async def service(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
+    """Give a service that knows the simulated cloud's meters and books soon, as by `make run`."""
+    meters = tmp_path / "meters.toml"
+    parts = [PACKAGE / "meters.toml", PACKAGE / "demo" / "meters.toml"]
+    meters.write_text("\n".join(part.read_text() for part in parts))
+    settings = settings_for(database_url, meter_file=meters, grace_period_seconds=1)
+    async with running(settings) as one:
+        yield one
 
 
 @asynccontextmanager
-async def cloud(service: Service, *, live_interval_seconds: float) -> AsyncIterator[None]:
+async def cloud(
+    service: Service, *, live_interval_seconds: float, password: str = ""
+) -> AsyncIterator[None]:
     """Run the simulated cloud until its history is pushed, and beside the test after that."""
     said: list[str] = []
     running = asyncio.create_task(
@@ -20,6 +42,7 @@ async def cloud(service: Service, *, live_interval_seconds: float) -> AsyncItera
             service.keys["admin"],
             history_days=2,
             live_interval_seconds=live_interval_seconds,
+            password=password,
             say=said.append,
         )
     )
@@ -67,7 +90,9 @@ async def test_every_project_is_left_with_what_it_is_meant_to_have(service: Serv
         if project.left_minutes:
             assert 0 < left_percent < 3
         else:
-            assert abs(left_percent - project.left_percent) < 1
+            # One is corrected afterwards, another is given more at the turn of a month.
+            more = project is CORRECTED or project.monthly_percent
+            assert abs(left_percent - project.left_percent) < (10 if more else 1.5), project.name
 
 
 async def test_a_second_run_bills_nothing_again(service: Service) -> None:
@@ -83,7 +108,68 @@ async def test_a_second_run_bills_nothing_again(service: Service) -> None:
     for name, balance in first.items():
         assert second[name]["granted"] == balance["granted"]
         # A restart within the same minutes finds at most one more sample of each series.
-        assert 0 <= second[name]["used"] - balance["used"] < 20
+        if name != CORRECTED.name:
+            assert 0 <= second[name]["used"] - balance["used"] < 20
+
+
+async def read(service: Service, path: str) -> Any:
+    async with service.request("GET", path, key="admin") as response:
+        assert response.status == 200, await response.text()
+        return await response.json()
+
+
+async def test_what_was_wrong_is_corrected_and_what_nobody_measured_waits(
+    service: Service,
+) -> None:
+    project = f"/api/v1/projects/{CORRECTED.id}"
+    async with cloud(service, live_interval_seconds=60):
+        kinds: set[str] = set()
+        async with asyncio.timeout(60):
+            while (
+                "correction" not in kinds
+                or not (await read(service, f"{project}/settlements"))["settlements"]
+            ):
+                entries = await read(service, f"{project}/entries?limit=500")
+                kinds = {entry["kind"] for entry in entries["entries"]}
+                await asyncio.sleep(0.2)
+        prices = (await read(service, "/api/v1/prices?flavor=c1.dedicated"))["prices"]
+        unpriced = (await read(service, "/api/v1/unpriced"))["unpriced"]
+        organisations = (await read(service, "/api/v1/organisations"))["organisations"]
+        budgets = await read(service, "/api/v1/organisations/Life Sciences/budgets")
+
+    assert ["64", "56"] == [price["credits_per_unit"] for price in prices]
+    assert {"r7iz.xlarge"} >= {one["flavor"] for one in unpriced}
+    parents = {one["name"]: one["parent"] and one["parent"]["name"] for one in organisations}
+    expected = {team: program for program, teams in TREE.items() for team in teams}
+    assert expected | dict.fromkeys(TREE) == parents
+    assert 1 == len(budgets["budgets"])
+
+
+async def test_somebody_of_each_role_sees_what_is_theirs(service: Service) -> None:
+    password = "abcd-efgh-jkmn"
+    seen = {}
+    for _ in range(2):
+        async with cloud(service, live_interval_seconds=60, password=password):
+            for login in LOGINS:
+                body = {"email": login.person.email, "password": password}
+                async with service.session.post(
+                    f"{service.url}/api/v1/session", json=body
+                ) as response:
+                    assert response.status == 200, await response.text()
+                    cookie = response.cookies[SESSION_COOKIE].value
+                headers = {"Cookie": f"{SESSION_COOKIE}={cookie}"}
+                async with service.request("GET", "/api/v1/projects", headers=headers) as response:
+                    found = (await response.json())["projects"]
+                seen[login.person.email] = {project["name"] for project in found}
+
+    beneath = {"Life Sciences", *TREE["Life Sciences"]}
+    expected = {
+        "admin@demo.example": {one.name for one in PROJECTS},
+        "manager@demo.example": {one.name for one in PROJECTS if one.organisation in beneath},
+        "owner@demo.example": {one.name for one in PROJECTS if OWNER in one.owners},
+        "member@demo.example": {one.name for one in PROJECTS if MEMBER in one.members},
+    }
+    assert expected == seen
 
 
 async def test_credits_fall_while_one_looks(service: Service) -> None:
@@ -92,5 +178,7 @@ async def test_credits_fall_while_one_looks(service: Service) -> None:
         await asyncio.sleep(2)
         after = await rated_balances(service)
 
-    for project in PROJECTS:
-        assert after[project.name]["current"] < before[project.name]["current"]
+    # Hours are booked meanwhile, and of a server that has stopped nothing is used.
+    assert all(after[one.name]["current"] <= before[one.name]["current"] for one in PROJECTS)
+    falling = [one for one in PROJECTS if after[one.name]["current"] < before[one.name]["current"]]
+    assert len(falling) >= len(PROJECTS) - 1

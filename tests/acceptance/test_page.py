@@ -254,7 +254,10 @@ async def test_the_start_page_lists_what_a_key_may_see_and_nothing_else(service:
     everything = await page(service, "/")
     only_beta = await page(service, "/", key=limited)
 
-    assert re.findall(r'href="/credits_history/[^"]+"><bdi>([^<]+)', everything) == ["alpha", "beta"]
+    assert re.findall(r'href="/credits_history/[^"]+"><bdi>([^<]+)', everything) == [
+        "alpha",
+        "beta",
+    ]
     assert re.findall(r'href="/credits_history/[^"]+"><bdi>([^<]+)', only_beta) == ["beta"]
     assert "alpha" not in only_beta
     assert "4.00" in everything

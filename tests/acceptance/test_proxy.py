@@ -18,7 +18,6 @@ from aiohttp import ClientSession
 from yarl import URL
 
 from os_credits.domain.login import TRIES_MAX
-
 from tests.acceptance.accounts import BOOK_AT_ONCE, HOUR_SECONDS, current_hour, server, vcpu
 from tests.acceptance.conftest import Service
 from tests.acceptance.nginx import BASE, NAME, Proxied, behind_nginx
@@ -195,10 +194,12 @@ async def test_links_in_mails_lead_through_the_proxy(database_url: str, tmp_path
 
         assert link.startswith(f"{proxied.url}/credits_history/id%2Falpha")
         headers = {**HTML, "Authorization": f"Bearer {proxied.service.keys['read']}"}
-        async with proxied.client() as client:
-            async with client.get(URL(link, encoded=True), headers=headers) as response:
-                assert response.status == 200, await response.text()
-                assert "alpha" in await response.text()
+        async with (
+            proxied.client() as client,
+            client.get(URL(link, encoded=True), headers=headers) as response,
+        ):
+            assert response.status == 200, await response.text()
+            assert "alpha" in await response.text()
 
 
 async def chosen(proxied: Proxied, client: ClientSession, email: str = ADA) -> None:
@@ -218,7 +219,7 @@ async def test_a_person_logs_in_by_the_form_and_out_again(proxied: Proxied) -> N
         await chosen(proxied, client)
         page = f"{proxied.url}/me"
         async with client.get(page, headers=HTML, allow_redirects=False) as response:
-            assert (303, f"{BASE}/login?next=/me") == (
+            assert (303, f"{BASE}/login?next=%2Fme") == (
                 response.status,
                 response.headers["Location"],
             )

@@ -4,12 +4,12 @@ How to write a test of pages (tests/browser/test_<area>.py):
 
     async def test_an_owner_finds_a_project(visit: Visit) -> None:
         page = await visit("owner", "/")                  # logged in, on that page
-        await page.get_by_role("link", name="mine").click()
-        await expect(page.get_by_role("heading", level=1)).to_have_text("mine")
+        await page.get_by_role("link", name=MINE, exact=True).click()
+        await expect(page.get_by_role("heading", level=1)).to_have_text(MINE)
         await assert_accessible(page)                     # from tests.browser.axe
 
-- `scene` is the service with what `tests/acceptance/rights/scene.py` stores: the projects mine,
-  ours and theirs (with usage, grants, people), organisations north and south; people of every role
+- `scene` is the service with what `tests/acceptance/rights/scene.py` stores: the projects
+  MINE, OURS and THEIRS (with usage, grants, people), the organisations NORTH and SOUTH; people of every role
   ("administrator", "manager", "owner", "member", "stranger"). Roles are also "nobody", who has
   not logged in. It is made anew for each test; `scene.service.request(...)` changes more by API.
 - `visit(role, path, width=1440, dark=False, language="en", javascript=True)` opens one page. Let
@@ -31,7 +31,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from os_credits.domain.visit import SESSION_COOKIE
 from tests.acceptance.conftest import running, settings_for
@@ -43,6 +43,7 @@ HERE = Path(__file__).resolve().parent
 # Long enough for a machine that is busy with other tests.
 PATIENCE_MS = 15_000
 TIMEOUT_SECONDS = 300
+expect.set_options(timeout=PATIENCE_MS)
 LOCALES = {"en": "en-GB", "de": "de-DE"}
 
 

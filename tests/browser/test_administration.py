@@ -3,15 +3,16 @@
 import pytest
 from playwright.async_api import expect
 
+from tests.acceptance.rights.scene import MARKS, MINE, THEIRS
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import Visit
 
 SERVERS = "openstack_nova_server_status"
-FLAVOR = "mark-mine-flavor"
+FLAVOR = f"{MARKS[MINE]}-flavor"
 PAGES = f"""
 /admin/prices /admin/prices/new /admin/prices/of/{SERVERS} /admin/meters
 /admin/meters/of/{SERVERS} /admin/meters/waiting /admin/grants /admin/organisations
-/admin/organisations/1 /organisations/1/lines /projects/mine/grants /projects/mine/exclusions
+/admin/organisations/1 /organisations/1/lines /projects/{MINE}/grants /projects/{MINE}/exclusions
 """.split()
 
 
@@ -24,7 +25,7 @@ async def test_a_price_is_set_after_its_preview(visit: Visit) -> None:
     await page.get_by_role("button", name="Show what changes").click()
     preview = page.get_by_role("region", name="What changes")
     await expect(preview).to_contain_text("Usage without a price becomes priced")
-    await expect(preview.get_by_role("row").filter(has_text="mine")).to_be_visible()
+    await expect(preview.get_by_role("row").filter(has_text=MINE)).to_be_visible()
     await assert_accessible(page)
     await preview.get_by_role("button", name="Set the price just so").click()
 
@@ -49,7 +50,7 @@ async def test_what_is_wrong_with_a_price_is_shown_in_place(visit: Visit) -> Non
 
 @pytest.mark.parametrize("javascript", [True, False])
 async def test_credits_are_granted_and_moved_after_a_look(visit: Visit, javascript: bool) -> None:
-    page = await visit("administrator", "/projects/mine/grants", javascript=javascript)
+    page = await visit("administrator", f"/projects/{MINE}/grants", javascript=javascript)
 
     await page.locator("summary", has_text="Grant credits").first.click()
     form = page.locator("details#grant")
@@ -62,11 +63,11 @@ async def test_credits_are_granted_and_moved_after_a_look(visit: Visit, javascri
 
     await page.locator("summary", has_text="Move credits").click()
     form = page.locator("details#transfer")
-    await form.get_by_label("To", exact=False).first.fill("theirs")
+    await form.get_by_label("To", exact=False).first.fill(THEIRS)
     await form.get_by_label("Credits").fill("20")
     await form.get_by_label("Reason").fill("shared")
     await form.get_by_role("button", name="Show what will be left").click()
-    await expect(page.get_by_role("row").filter(has_text="theirs")).to_contain_text("+20.000000")
+    await expect(page.get_by_role("row").filter(has_text=THEIRS)).to_contain_text("+20.000000")
     await page.get_by_role("button", name="Yes, do it").click()
 
     await expect(page.get_by_role("status")).to_have_text("The credits are moved.")

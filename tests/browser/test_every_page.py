@@ -28,7 +28,8 @@ JUDGED = [(390, "light"), (1440, "light"), (1440, "dark")]
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
 # What a page shows only when its address asks for it.
 QUERIES: dict[str, tuple[str, ...]] = {
-    "/": ("", "?q=mine", "?q=no-such-project"),
+    "/": ("", f"?search={MINE}", "?search=no-such-project&show=low"),
+    "/bill": ("", f"?project={MINE}", f"?organisation={NORTH}"),
     "/credits_history/{project}": ("", "?range=24h", "?range=1y", "?range=nonsense"),
 }
 

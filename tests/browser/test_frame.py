@@ -2,6 +2,7 @@
 
 from playwright.async_api import expect
 
+from tests.acceptance.rights.scene import MINE, THEIRS
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import Visit
 
@@ -10,8 +11,8 @@ async def test_a_member_sees_the_projects_and_no_administration(visit: Visit) ->
     page = await visit("member")
 
     await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
-    await expect(page.get_by_role("link", name="mine", exact=True)).to_be_visible()
-    await expect(page.get_by_text("theirs")).to_have_count(0)
+    await expect(page.get_by_role("link", name=MINE, exact=True)).to_be_visible()
+    await expect(page.get_by_text(THEIRS)).to_have_count(0)
     await expect(page.get_by_role("link", name="Administration")).to_have_count(0)
     await assert_accessible(page)
 
@@ -23,7 +24,7 @@ async def test_a_language_is_chosen_by_a_link_and_stays(visit: Visit) -> None:
 
     await expect(page.locator("html")).to_have_attribute("lang", "de")
     assert "lang=" not in page.url
-    await page.get_by_role("link", name="mine", exact=True).click()
+    await page.get_by_role("link", name=MINE, exact=True).click()
     await expect(page.locator("html")).to_have_attribute("lang", "de")
     await expect(page.get_by_role("heading", name="Zuteilungen")).to_be_visible()
 

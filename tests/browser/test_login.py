@@ -7,6 +7,7 @@ from playwright.async_api import Page, expect
 from os_credits.flows.invitations import LoginWish, invite
 from os_credits.flows.logins import set_password
 from os_credits.store.pool import open_pool
+from tests.acceptance.rights.scene import MINE
 from tests.browser.axe import assert_accessible
 from tests.browser.conftest import Visit
 
@@ -40,13 +41,13 @@ async def log_out(page: Page, name: str) -> None:
 
 async def test_a_person_logs_in_where_they_wanted_to_go_and_out_for_good(visit: Visit) -> None:
     await link_of(visit, "member@example.org", password=PASSWORD)
-    page = await visit("nobody", "/credits_history/mine?range=7d")
+    page = await visit("nobody", f"/credits_history/{MINE}?range=7d")
     await expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
     await assert_accessible(page)
 
     await log_in(page, "member@example.org", PASSWORD)
 
-    await page.wait_for_url("**/credits_history/mine?range=7d")
+    await page.wait_for_url(f"**/credits_history/{MINE}?range=7d")
     [cookie] = [one for one in await page.context.cookies() if one.get("name") != "lang"]
     assert cookie.get("httpOnly")
     assert cookie.get("sameSite") == "Lax"
@@ -167,7 +168,7 @@ async def test_a_person_ends_the_session_of_another_browser(visit: Visit) -> Non
 
 async def test_a_member_chooses_which_mails_come(visit: Visit) -> None:
     page = await visit("member", "/me")
-    await page.locator("summary", has_text="mine").click()
+    await page.locator("summary", has_text=MINE).click()
     await expect(page.get_by_label("credits run out soon")).not_to_be_checked()
 
     await page.get_by_label("credits run out soon").check()

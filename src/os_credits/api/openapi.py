@@ -273,7 +273,7 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
     whole = route.query.model_json_schema(schema_generator=_Schemas)
     parameters = []
     for name, schema in whole["properties"].items():
-        described = _without_null(schema)
+        described = _inlined(_without_null(schema), whole.get("$defs", {}))
         parameter = {
             "name": name,
             "in": "query",
@@ -284,6 +284,13 @@ def _query_parameters(route: Route) -> list[dict[str, Any]]:
             parameter["description"] = described.pop("description")
         parameters.append(parameter)
     return parameters
+
+
+def _inlined(schema: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """Put what a query's schema refers to, an enumeration, in its place."""
+    rest = {key: value for key, value in schema.items() if key != "$ref"}
+    name = schema.get("$ref", "").rpartition("/")[2]
+    return {**definitions[name], **rest} if name else rest
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:

@@ -181,7 +181,7 @@ ELSEWHERE = Project(
     volumes=(),
     owners=(Person("kaja@climate.example", "Kaja Lund"),),
     left_percent=57,
-    expiring_percent=30,
+    expiring_percent=60,
 )
 UNPRICED = Project(
     id="flood-maps",

@@ -254,7 +254,8 @@ class Bill:
 
     `next` is the place of the last group if others follow. `has_quantities` is false where there
     are too many hours and resources to tell quantities at once. `open` is None for a resource.
-    `course` is there where it was asked for, and is quickly told.
+    `course` is there where it was asked for, and is quickly told. `project_count` projects were
+    looked at.
     """
 
     subject: Subject
@@ -269,6 +270,7 @@ class Bill:
     account: AccountBlock | None
     next: Place | None
     course: Course | None = None
+    project_count: int = 1
 
 
 def price_span(prices: PriceList, meter_id: int, flavor_id: int, period: Period) -> PriceSpan:

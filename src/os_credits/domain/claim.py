@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,9 +42,16 @@ class Claim:
 class KnownLabelSet:
     """All claims on one label set, or the reason why its samples are refused.
 
-    A metric that no meter names has neither.
+    A metric that no meter names has neither. `site` is that of the first claim that can be read,
+    None without one: for counting only.
     """
 
     metric: str
     claims: tuple[Claim, ...] = ()
     invalid: str | None = None
+    site: str | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        """Find the site once, since every push asks for it."""
+        readable = (claim.site for claim in self.claims if claim.invalid is None)
+        object.__setattr__(self, "site", next(readable, None))

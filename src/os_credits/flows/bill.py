@@ -146,7 +146,8 @@ async def _bill_of_projects(
     writer = await LineWriter.make(conn, request.period, as_of_hour)
     groups = await _name_groups(conn, request, sums, metered, writer)
     made = bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)
-    return replace(made, course=await _read_course(conn, request, hours, as_of_hour))
+    course = await _read_course(conn, request, hours, as_of_hour)
+    return replace(made, course=course, project_count=_count(hours))
 
 
 async def _read_course(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.allowance import floor_month, next_month
 from os_credits.domain.period import floor_day
+from os_credits.rating.host_pieces import third_of
 from os_credits.store import batches, host_usage, retention
 from os_credits.store.pool import Pool, connection, transaction
 
@@ -78,5 +79,6 @@ async def _sum_day(conn: Connection, due: DueDay, today: datetime) -> None:
         # Of the present day, resources are read hour by hour.
         await host_usage.sum_day(conn, due.day, with_resources=resources_from <= due.day < today)
     month = floor_month(due.day)
-    await host_usage.sum_month(conn, month, next_month(month))
+    await host_usage.sum_days(conn, "month", month, next_month(month))
+    await host_usage.sum_days(conn, "third", *third_of(due.day))
     await host_usage.note_summed(conn, due)

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from os_credits.domain.amount import Credits, added
 from os_credits.domain.meter import MeterDefinition, MeterValue
 from os_credits.domain.period import DAY_MS, floor_day, from_ms, to_ms
-from os_credits.domain.stretch import cut
 from os_credits.errors import InvalidInput, NotFound
+from os_credits.rating.host_pieces import pieces_of
 from os_credits.store import (
     batches,
     flavors,
@@ -123,7 +123,7 @@ async def read_hosts(conn: Connection, asked: Asked) -> HostReport:
             raise NotFound(f"there is no meter {asked.meter[:200]!r}")
     lines, totals = await host_reads.sum_hosts(
         conn,
-        list(cut(start, end)),
+        list(pieces_of(start, end)),
         by=str(asked.by),
         sort=str(asked.sort),
         meter_id=meter_id,

@@ -69,25 +69,29 @@ class SourceCounts:
     def note(self, access: Access, door: str, push: Push, judgement: Judgement) -> None:
         """Count a push that was answered: what was accepted by site, the rest for the push."""
         by_site = judgement.by_site
-        several = len(by_site) != 1
-        tally = self._tally(access, door, None if several else next(iter(by_site)))
-        tally.push_count += 1
-        tally.set_aside_count += judgement.set_aside.total()
-        tally.unknown_count += judgement.unknown.total()
-        for rejected in push.rejected[-EXAMPLES_MAX:]:
-            tally.note_refused("unreadable", rejected)
-        for rejected in push.rejected[:-EXAMPLES_MAX]:
-            tally.refused["unreadable"] += rejected.sample_count
-        for code, rejected in judgement.refused[-EXAMPLES_MAX:]:
-            tally.note_refused(code, rejected)
-        for code, rejected in judgement.refused[:-EXAMPLES_MAX]:
-            tally.refused[code] += rejected.sample_count
+        own = None
         for site, (count, last_ms) in by_site.items():
             own = self._tally(access, door, site)
-            own.push_count += several
+            own.push_count += 1
             own.accepted_count += count
             if last_ms is not None:
                 own.last_sample_ms = max(last_ms, own.last_sample_ms or last_ms)
+        if own is not None and len(by_site) == 1:
+            self._note_rest(own, push, judgement)
+        elif own is None or _has_rest(push, judgement):
+            mixed = self._tally(access, door, None)
+            mixed.push_count += 1
+            self._note_rest(mixed, push, judgement)
+
+    def _note_rest(self, tally: _Tally, push: Push, judgement: Judgement) -> None:
+        """Count what of a push was not accepted; of refusals the last ones serve as examples."""
+        tally.set_aside_count += judgement.set_aside.total()
+        tally.unknown_count += judgement.unknown.total()
+        refused = [*(("unreadable", one) for one in push.rejected), *judgement.refused]
+        for code, rejected in refused[:-EXAMPLES_MAX]:
+            tally.refused[code] += rejected.sample_count
+        for code, rejected in refused[-EXAMPLES_MAX:]:
+            tally.note_refused(code, rejected)
 
     def note_body(self, access: Access, door: str, rejected: Rejected) -> None:
         """Count a body that could not be read at all."""
@@ -125,6 +129,11 @@ class SourceCounts:
     def is_empty(self) -> bool:
         """Tell whether nothing came since the last report."""
         return not self._tallies and not self._kept
+
+
+def _has_rest(push: Push, judgement: Judgement) -> bool:
+    """Tell whether anything of a push was not accepted."""
+    return bool(push.rejected or judgement.refused or judgement.set_aside or judgement.unknown)
 
 
 def joined(one: Traffic, later: Traffic) -> Traffic:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from os_credits.domain.meter import MeterDefinition
     from os_credits.domain.sample import Push
 
+_SITE = attrgetter("site")
 # How many places one answer names for each reason; the rest is counted.
 PLACES_NAMED_MAX = 20
 
@@ -270,21 +272,18 @@ class _Work:
             self.result.refused.append((code, more))
 
     def by_site(self, known: Sequence[KnownLabelSet]) -> dict[str, tuple[int, int | None]]:
-        """Count what was accepted of each site; a label set counts for its first claim's."""
-        of_key = [
-            one.claims[0].site if one.claims and one.claims[0].invalid is None else None
-            for one in known
-        ]
-        sites = sorted({site for site in of_key if site is not None})
+        """Count what was accepted of each site."""
+        of_key = list(map(_SITE, known))
+        sites = sorted(set(of_key) - {None})
         count, times = len(self.result), self.result.times_ms
-        if len(sites) == 1 or not count:
+        if len(sites) <= 1 or not count:
             latest = int(times.max()) if count else None
             return dict.fromkeys(sites, (count, latest))
         number = {site: place for place, site in enumerate(sites)}
         kept = np.concatenate([places for _, places in self.pieces])
-        of_kept = np.array([number.get(site or "", 0) for site in of_key], np.int64)[
-            self.push.key_index[kept]
-        ]
+        # A label set without a site has no accepted samples.
+        of_known = np.array([number.get(site, 0) for site in of_key], np.int64)
+        of_kept = of_known[self.push.key_index[kept]]
         counts = np.bincount(of_kept, minlength=len(sites))
         latest_of = np.zeros(len(sites), np.int64)
         np.maximum.at(latest_of, of_kept, times)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from decimal import Decimal
 
     from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
@@ -93,8 +93,10 @@ async def sum_hosts(
 ) -> tuple[list[HostSum], HostTotals | None]:
     """Sum pieces of time, sorted; also the sum of all lines (None if there is no line here).
 
-    `steps_of` says of the meters that count servers how many steps make an hour of one.
+    `steps_of` says of the meters that count servers how many steps make an hour of one: some
+    power of ten of each other.
     """
+    steps_max = max(steps_of.values(), default=1)
     rows = await conn.fetch(
         """
         WITH piece AS (
@@ -103,27 +105,38 @@ async def sum_hosts(
         ), summed AS MATERIALIZED (
             SELECT u.host_id, u.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
                    sum(u.credits) AS credits, sum(u.resource_count) AS resource_days
-            FROM piece p JOIN host_usage u
-                ON u.length = p.length AND u.start >= p.start AND u.start < p."end"
-            WHERE $4::int IS NULL OR u.meter_id = $4
+            FROM piece p CROSS JOIN LATERAL (
+                SELECT * FROM host_usage
+                WHERE length = p.length AND start >= p.start AND start < p."end"
+                  AND ($4::int IS NULL OR meter_id = $4)
+                OFFSET 0  -- so that each piece is found by the index
+            ) u
             GROUP BY u.host_id, u.meter_id, u.flavor_id
-        ), counting AS (
-            SELECT * FROM unnest($5::int[], $6::numeric[]) AS c(meter_id, steps)
-        ), spec AS MATERIALIZED (
-            SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib, disk_gib
-            FROM flavor_spec ORDER BY flavor_id, id DESC
+        ), weight AS MATERIALIZED (
+            SELECT c.meter_id, f.flavor_id, f.vcpus * c.factor AS vcpus,
+                   f.ram_gib * c.factor AS ram_gib, f.disk_gib * c.factor AS disk_gib
+            FROM unnest($5::int[], $6::numeric[]) AS c(meter_id, factor)
+            CROSS JOIN (
+                SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib, disk_gib
+                FROM flavor_spec ORDER BY flavor_id, id DESC
+            ) f
+        ), on_host AS MATERIALIZED (
+            SELECT s.host_id, sum(s.quantity) AS quantity, sum(s.credits) AS credits,
+                   sum(s.quantity * w.vcpus) AS vcpus, sum(s.quantity * w.ram_gib) AS ram_gib,
+                   sum(s.quantity * w.disk_gib) AS disk_gib, sum(s.resource_days) AS resource_days
+            FROM summed s
+            LEFT JOIN weight w ON w.meter_id = s.meter_id AND w.flavor_id = s.flavor_id
+            GROUP BY s.host_id
         ), grouped AS (
             SELECT CASE WHEN $7 = 'host' THEN h.id END AS host_id,
                    CASE WHEN $7 = 'host' THEN h.name ELSE '' END AS host,
                    CASE WHEN $7 = 'provider' THEN '' ELSE h.region END AS region, h.provider,
                    sum(s.quantity) AS quantity, sum(s.credits) AS credits,
-                   round(sum(s.quantity * f.vcpus / c.steps), 6) AS vcpu_hours,
-                   round(sum(s.quantity * f.ram_gib / c.steps), 6) AS ram_gib_hours,
-                   round(sum(s.quantity * f.disk_gib / c.steps), 6) AS disk_gib_hours,
+                   round(sum(s.vcpus) / $14, 6) AS vcpu_hours,
+                   round(sum(s.ram_gib) / $14, 6) AS ram_gib_hours,
+                   round(sum(s.disk_gib) / $14, 6) AS disk_gib_hours,
                    sum(s.resource_days)::bigint AS resource_days
-            FROM summed s JOIN host h ON h.id = s.host_id
-            LEFT JOIN counting c ON c.meter_id = s.meter_id
-            LEFT JOIN spec f ON f.flavor_id = s.flavor_id AND c.meter_id IS NOT NULL
+            FROM on_host s JOIN host h ON h.id = s.host_id
             GROUP BY 1, 2, 3, 4
         ), ranked AS (
             SELECT *, CASE $8 WHEN 'credits' THEN credits WHEN 'vcpus' THEN coalesce(vcpu_hours, 0)
@@ -147,11 +160,12 @@ async def sum_hosts(
         [piece[2] for piece in pieces],
         meter_id,
         list(steps_of),
-        list(steps_of.values()),
+        [Decimal(steps_max // steps) for steps in steps_of.values()],
         by,
         sort,
         *(after or (None, "", "", "")),
         limit,
+        Decimal(steps_max),
     )
     lines = [
         HostSum(

@@ -1,4 +1,6 @@
-"""Table `host_usage`: what was used on each host, by day and month, meter and flavor.
+"""Table `host_usage`: what was used on each host, by day, third of a month and month.
+
+In each by meter and flavor.
 
 It is never money: everything in it can be summed anew from usage (or, where that was dropped,
 from its daily sums) and whereabouts. `host_usage_day` says of which days that is due; a day's
@@ -168,19 +170,20 @@ async def sum_dropped_day(conn: Connection, day: datetime) -> None:
     )
 
 
-async def sum_month(conn: Connection, month: datetime, end: datetime) -> None:
-    """Sum the days of a month, instead of what was summed of it before."""
-    await conn.execute("DELETE FROM host_usage WHERE length = 'month' AND start = $1", month)
+async def sum_days(conn: Connection, length: str, start: datetime, end: datetime) -> None:
+    """Sum the days of a month or of a third of one, instead of what was summed of it before."""
+    await conn.execute("DELETE FROM host_usage WHERE length = $1 AND start = $2", length, start)
     await conn.execute(
         """
         INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
                                 resource_count)
-        SELECT 'month', $1, host_id, meter_id, flavor_id, sum(quantity), sum(credits),
+        SELECT $1, $2, host_id, meter_id, flavor_id, sum(quantity), sum(credits),
                sum(resource_count)
-        FROM host_usage WHERE length = 'day' AND start >= $1 AND start < $2
+        FROM host_usage WHERE length = 'day' AND start >= $2 AND start < $3
         GROUP BY host_id, meter_id, flavor_id
         """,
-        month,
+        length,
+        start,
         end,
         timeout=STATEMENT_SECONDS_MAX,
     )

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from asyncpg import Record
+
     from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
 
@@ -38,6 +40,13 @@ class Chosen:
     descending: bool
     after: int
     limit: int
+
+    @property
+    def arguments(self) -> tuple[object, ...]:
+        """Give all of it in the order in which the statement numbers it."""
+        seen = self.all_seen, self.seen_ids, self.seen_names
+        found = self.searched, self.found_beneath, self.beneath
+        return *seen, *found, self.show, self.sort, self.descending, self.after, self.limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +118,15 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
             WHERE ($1::boolean OR p.id IN (SELECT unnest($2::bigint[]))
                    OR p.name IN (SELECT unnest($3::text[]))
                    OR p.external_id IN (SELECT unnest($3::text[])))
-              AND ($4::text = '' OR position(lower($4) IN lower(p.name)) > 0
-                   OR position(lower($4) IN lower(p.external_id)) > 0
-                   OR position(lower($4) IN lower(p.site)) > 0
-                   OR position(lower($4) IN lower(p.domain)) > 0
-                   OR h.organisation_id IN (SELECT unnest($5::bigint[])))
+              AND ($4::text = '' OR h.organisation_id IN (SELECT unnest($5::bigint[]))
+                   OR position(lower($4) IN lower(concat_ws(
+                          chr(10), p.name, p.external_id, p.site, p.domain))) > 0)
               AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
         ), counted AS (
             SELECT count(*) AS all, count(*) FILTER (WHERE level >= 1) AS low,
                    count(*) FILTER (WHERE level >= 2) AS critical,
                    count(*) FILTER (WHERE level = 3) AS debt,
-                   count(*) FILTER (WHERE level = -1) AS closed
-            FROM found
+                   count(*) FILTER (WHERE level = -1) AS closed FROM found
         ), ranked AS MATERIALIZED (
             SELECT id, row_number() OVER (
                 ORDER BY CASE WHEN $9::boolean THEN -number ELSE number END NULLS LAST,
@@ -130,30 +136,24 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
             WHERE CASE $7::text WHEN 'low' THEN level >= 1 WHEN 'critical' THEN level >= 2
                        WHEN 'debt' THEN level = 3 WHEN 'closed' THEN level = -1 ELSE true END
         ), begun AS (
-            SELECT coalesce((SELECT rank FROM ranked WHERE id = $10::bigint), 0) AS rank
-        )
+            SELECT coalesce((SELECT rank FROM ranked WHERE id = $10::bigint), 0) AS rank)
         SELECT p.id, p.site, p.external_id, p.domain, p.name, r.rank,
                (SELECT count(*) FROM ranked) AS shown_count,
                (SELECT id FROM ranked
                 WHERE rank = (SELECT greatest(rank - $11::int, 0) FROM begun)) AS before, counted.*
         FROM counted LEFT JOIN (
-            SELECT id, rank FROM ranked
-            WHERE rank > (SELECT rank FROM begun) AND rank <= (SELECT rank + $11 FROM begun)
+            SELECT ranked.id, ranked.rank FROM ranked, begun
+            WHERE ranked.rank > begun.rank AND ranked.rank <= begun.rank + $11
         ) r ON true LEFT JOIN project p ON p.id = r.id
         ORDER BY r.rank
         """,
-        chosen.all_seen,
-        chosen.seen_ids,
-        chosen.seen_names,
-        chosen.searched,
-        chosen.found_beneath,
-        chosen.beneath,
-        chosen.show,
-        chosen.sort,
-        chosen.descending,
-        chosen.after,
-        chosen.limit,
+        *chosen.arguments,
     )
+    return _page_of(rows)
+
+
+def _page_of(rows: Sequence[Record]) -> ListedPage:
+    """Read the rows of a page: one at least, which tells the counts even if it is of no project."""
     first = rows[0]
     is_begin = first["rank"] in (None, 1)
     return ListedPage(

@@ -8,7 +8,8 @@ from aiohttp import web
 
 from os_credits.domain.bill import By, Order, place_of
 from os_credits.errors import Conflict, InvalidInput
-from os_credits.flows.bill import Asked, BillRequest, find_subject, read_bill, visible_projects
+from os_credits.flows.bill import Asked, BillRequest, find_subject, visible_projects
+from os_credits.flows.bill_book import BillBook
 from os_credits.flows.organisations import visible_to
 from os_credits.store import batches, organisations, places, projects
 from os_credits.store.pool import snapshot
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from os_credits.domain.organisation import Organisation
     from os_credits.store.pool import Connection
 
+BILLS = web.AppKey("BILLS", BillBook)
 GROUPS_PER_PAGE = 100
 # Of the print view, which is one sheet after the other.
 GROUPS_PRINTED_MAX = 2000
@@ -82,7 +84,7 @@ async def _show(request: web.Request, asked: Asked) -> web.Response:
             with_account=subject.resource is None and not after,
             with_course=not after,
         )
-        bill = await read_bill(conn, wanted)
+        bill = await request.app[BILLS].read(conn, wanted)
     address = Address(visitor.base, subject, days, by, order)
     context = {**view_of(bill, address, after), "seen_in_part": seen is not None}
     return render(request, "bill_print.html" if is_printed else "bill.html", context)

@@ -147,6 +147,7 @@ def _page(request: web.Request, project: Project, level: Level, told: PeriodSpen
                 for key, label, _ in RANGES
             ],
             "days": _days(level),
+            "last_day": level.end - DAY,
             "beside": _beside(base, project, level),
             "items": [
                 {"item": one, "color": places[one.meter_id, one.flavor_id]} for one in told.items

@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from os_credits.domain.flavor import NO_FLAVOR, FlavorSpec
 from os_credits.domain.period import HOUR, to_ms
 from os_credits.web.language import current
 from os_credits.web.text import MINUS
@@ -54,12 +55,14 @@ def price_input(amount: Decimal | None) -> str:
 class PriceRow:
     """The price of a meter for one flavor ('' for all others): the one now, and the next change.
 
-    `price` is None where none holds now, `coming` where no change is in sight.
+    `price` is None where none holds now, `coming` where no change is in sight; `spec` is what
+    the flavor is made of.
     """
 
     flavor: str
     price: Price | None
     coming: Price | None
+    spec: FlavorSpec
 
     @property
     def amount(self) -> Decimal | None:
@@ -90,6 +93,7 @@ def meter_prices(table: PriceTable, now: datetime) -> list[MeterPrices]:
                 name,
                 table.prices.revision_at(meter_id, flavor_id, now_ms),
                 table.prices.coming(meter_id, flavor_id, now_ms),
+                table.specs.get(flavor_id or NO_FLAVOR, FlavorSpec()),
             )
             for name, flavor_id in [("", None), *named]
         ]

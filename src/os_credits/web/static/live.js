@@ -23,7 +23,10 @@
     }
     for (const part of document.querySelectorAll("[data-live]")) {
       const renewed = fresh.getElementById(part.id);
-      if (renewed && renewed.innerHTML !== part.innerHTML) part.innerHTML = renewed.innerHTML;
+      if (renewed && renewed.innerHTML !== part.innerHTML) {
+        part.innerHTML = renewed.innerHTML;
+        window.htmx?.process(part);
+      }
     }
     if (numbers && numbers.textContent !== freshNumbers.textContent) {
       numbers.textContent = freshNumbers.textContent;
