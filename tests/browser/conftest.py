@@ -9,9 +9,9 @@ How to write a test of pages (tests/browser/test_<area>.py):
         await assert_accessible(page)                     # from tests.browser.axe
 
 - `scene` is the service with what `tests/acceptance/rights/scene.py` stores: the projects
-  MINE, OURS and THEIRS (with usage, grants, people), the organisations NORTH and SOUTH; people of every role
-  ("administrator", "manager", "owner", "member", "stranger"). Roles are also "nobody", who has
-  not logged in. It is made anew for each test; `scene.service.request(...)` changes more by API.
+  MINE, OURS and THEIRS (with usage, grants, people), the organisations NORTH and SOUTH; people of
+  every role ("administrator", "manager", "owner", "member", "stranger"), and "nobody", who has not
+  logged in. It is made anew for each test; `scene.service.request(...)` changes more by API.
 - `visit(role, path, width=1440, dark=False, language="en", javascript=True)` opens one page. Let
   tests look for what people see: `get_by_role`, `get_by_label`, `get_by_text`; `expect` waits.
 - When a test ends, it fails if any of its pages wrote an error or warning to the console, raised

@@ -181,7 +181,7 @@ async def _measure(core: Core, dice: random.Random, first_ms: int, now_ms: int) 
         for server in ("s1", "s2"):
             labels = {"project": project, "server": server}
             totals = dict.fromkeys(("vcpu", "free", "later"), 0.0)
-            for time_ms in sorted(dice.randrange(first_ms, now_ms) for _ in range(60)):
+            for time_ms in sorted(dice.randrange(first_ms, now_ms) for _ in range(40)):
                 flavor = "small" if time_ms < first_ms + 15 * 24 * HOUR_MS else "large"
                 samples.append(({"__name__": "server", "flavor": flavor, **labels}, time_ms, 1.0))
                 for meter in totals:

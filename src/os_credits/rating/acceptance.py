@@ -273,8 +273,7 @@ class _Work:
 
     def by_site(self, known: Sequence[KnownLabelSet]) -> dict[str, tuple[int, int | None]]:
         """Count what was accepted of each site."""
-        of_key = list(map(_SITE, known))
-        sites = sorted(set(of_key) - {None})
+        sites = sorted(set(map(_SITE, known)) - {None})
         count, times = len(self.result), self.result.times_ms
         if len(sites) <= 1 or not count:
             latest = int(times.max()) if count else None
@@ -282,7 +281,7 @@ class _Work:
         number = {site: place for place, site in enumerate(sites)}
         kept = np.concatenate([places for _, places in self.pieces])
         # A label set without a site has no accepted samples.
-        of_known = np.array([number.get(site, 0) for site in of_key], np.int64)
+        of_known = np.array([number.get(one.site, 0) for one in known], np.int64)
         of_kept = of_known[self.push.key_index[kept]]
         counts = np.bincount(of_kept, minlength=len(sites))
         latest_of = np.zeros(len(sites), np.int64)

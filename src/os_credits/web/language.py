@@ -38,6 +38,10 @@ NATIVE_NAMES = {Language.ENGLISH: "English", Language.GERMAN: "Deutsch"}
 PARAMETER = COOKIE = "lang"
 _ACCEPTED_MAX = 20
 _WEIGHT = re.compile(r"[01](\.[0-9]{0,3})?")
+# The catalogue of sentences that come from other rooms, with their values filled in.
+PATTERNS = "sentences.po"
+# A value's place in a sentence, after `re.escape`.
+_VALUE = re.compile(r"%\\\((\w+)\\\)s")
 # A text by its context ('' mostly) and its English form; with a plural, both forms.
 Key = tuple[str, str]
 Catalogue = Mapping[Key, tuple[str, ...]]
@@ -142,8 +146,34 @@ def N_(text: str) -> str:  # noqa: N802 - the name by which every tool knows it
 
 
 def told(sentence: str) -> str:
-    """Write a sentence of another room in the language that holds, if a catalogue has it."""
-    return _found("", sentence) or sentence
+    """Write a sentence of another room in the language that holds, if a catalogue has it.
+
+    One that was filled with values already is found by its pattern (`sentences.po`).
+    """
+    known = _found("", sentence)
+    if known is not None or _current.get() is Language.ENGLISH:
+        return known or sentence
+    for pattern, translated in _patterns(_current.get()):
+        found = pattern.fullmatch(sentence)
+        if found is not None:
+            return translated % found.groupdict()
+    return sentence
+
+
+@cache
+def _patterns(language: Language) -> tuple[tuple[re.Pattern[str], str], ...]:
+    """Give the sentences with values by which they are recognised, the longest first."""
+    path = CATALOGUES / language / PATTERNS
+    with path.open("rb") as file:
+        known = [
+            (str(message.id), str(message.string))
+            for message in read_po(file, locale=str(language), abort_invalid=True)
+            if message.id and "%(" in message.id
+        ]
+    return tuple(
+        (re.compile(_VALUE.sub(r"(?P<\1>.+?)", re.escape(english)), re.DOTALL), translated)
+        for english, translated in sorted(known, key=lambda one: -len(one[0]))
+    )
 
 
 def _counted(context: str, one: str, many: str, num: int) -> str:

@@ -130,3 +130,15 @@ def test_templates_count(environment: jinja2.Environment) -> None:
 
     assert template.render(days=1) == "1 day/1 thing"
     assert template.render(days=3) == "3 days/3 things"
+
+
+def test_a_sentence_that_was_filled_elsewhere_is_known_by_its_pattern() -> None:
+    with speaking(Language.GERMAN):
+        assert told("there is no project 'a%(b)s\nc'") == "es gibt kein Projekt 'a%(b)s\nc'"
+        assert (
+            told("there is no exclusion 7 of this project")
+            == "dieses Projekt hat keine ausgenommenen Messwerte 7"
+        )
+        assert told("there is no project") == "there is no project"
+
+    assert told("there is no meter 'x'") == "there is no meter 'x'"
