@@ -30,6 +30,7 @@ from scripts.cluster import OWNER_ROLE, SUPERUSER, Cluster
 
 SMALL = Size(projects=100, resources=1000)
 TABLE = Path(__file__).parent / "results" / "pages.md"
+DOCUMENT = places.CHECKOUT / "docs" / "speed.md"
 # For a server that holds nothing but what can be made again.
 SETTINGS = """
 shared_buffers = 2GB
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200, help="of each route by each role")
     parser.add_argument("--only", default="", help="routes whose path has this text")
     parser.add_argument("--only-generate", action="store_true")
+    parser.add_argument("--document", action="store_true", help="put the table into docs/speed.md")
     given = parser.parse_args()
     size = Size(given.projects, given.resources)
     folder = folder_of(size)
@@ -103,6 +105,9 @@ def main() -> None:
     print(table)
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(table)
+    if given.document:
+        head, mark, _ = DOCUMENT.read_text().partition("<!-- table -->\n")
+        DOCUMENT.write_text(f"{head}{mark}\n{table}")
 
 
 if __name__ == "__main__":

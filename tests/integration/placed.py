@@ -71,7 +71,7 @@ def random_servers(chance: Random, base_ms: int) -> list[Written]:
 
 def counting(samples: Iterable[Written]) -> list[Written]:
     """Choose of samples of one server and time the one that counts, by server and time."""
-    by_place = {}
+    by_place: dict[tuple[str, int], tuple[tuple[object, ...], Written]] = {}
     for one in samples:
         labels, at_ms, _ = one
         rank = (
@@ -165,7 +165,7 @@ async def expected_sums(core: Core) -> dict[SumKey, tuple[int, int, int]]:
         found[key][0] += int(quantity)
         found[key][1] += int((credits_ or Decimal(0)).scaleb(6))
         resources[key].add(series_id)
-    return {key: (*both, len(resources[key])) for key, both in found.items()}
+    return {key: (both[0], both[1], len(resources[key])) for key, both in found.items()}
 
 
 async def charged_by_day(core: Core) -> dict[int, int]:

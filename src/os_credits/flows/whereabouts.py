@@ -205,7 +205,9 @@ async def _read(
 async def _write(
     conn: Connection, known: Places, changes: Mapping[int, Mapping[int, int | None]]
 ) -> None:
-    put, gone, days = [], [], set()
+    put: list[Move] = []
+    gone: list[tuple[int, int]] = []
+    days: set[int] = set()
     for series_id, moves in changes.items():
         hours = sorted(moves)
         for hour in hours:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.bill import LineKey
     from os_credits.domain.period import Period
-    from os_credits.domain.stretch import Stretches
+    from os_credits.domain.stretch import Stretch, Stretches
     from os_credits.domain.tree import Stay
     from os_credits.store.pool import Connection
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 UNPRICED_ROWS_MAX = 50_000
 # With more projects, sums of the same hours are read together.
 PROJECTS_BY_LOOKUP_MAX = 1000
+# Up to this distance between the numbers of projects, an array may have a place for each.
+NUMBERS_MAX = 500_000
 _UNIT = {By.DAY: "day", By.MONTH: "month"}
 
 
@@ -91,33 +93,31 @@ async def read_hours(
     return [Hours(part, start, end, tuple(ids)) for part, start, end, ids in rows]
 
 
-# Sums of the same days or months for many projects are read one after the other, those for few
-# by project; what is open is read likewise. A lookup costs some times as much as a next row.
+# Hours of few projects are looked up by project. Those that many projects have in common are read
+# one after the other, each with its sum from an array by project: `$12` has one for each range.
 _SUM_USED = """
-WITH piece AS (
-    SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[],
-                         $5::timestamptz[], $6::int[], $7::bool[])
-                  AS p(sum_id, group_id, length, start, "end", range_id, is_wide)
-), stretch AS (
+WITH stretch AS (
     SELECT p.*, m.project_id
-    FROM piece p JOIN unnest($8::bigint[], $9::bigint[]) AS m(group_id, project_id)
-        USING (group_id)
-), wide AS MATERIALIZED (
-    SELECT r.range_id, b.project_id, b.start, b.meter_id, b.flavor_id, b.amount
-    FROM (SELECT DISTINCT range_id, length, start, "end" FROM piece
-          WHERE is_wide AND length <> 'hour') r
-    CROSS JOIN LATERAL (
+    FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::timestamptz[], $5::timestamptz[],
+                $6::bool[]) AS p(sum_id, group_id, length, start, "end", is_wide)
+    JOIN unnest($7::bigint[], $8::bigint[]) AS m(group_id, project_id) USING (group_id)
+), wide AS (
+    SELECT * FROM unnest($9::text[], $10::timestamptz[], $11::timestamptz[])
+                  WITH ORDINALITY AS r(length, start, "end", number)
+), found AS (
+    SELECT ($12::int[])[r.number][b.project_id - $13::bigint] AS sum_id, b.project_id,
+           b.start AS at, b.meter_id, b.flavor_id, b.amount, false AS is_open
+    FROM wide r CROSS JOIN LATERAL (
         SELECT * FROM booked_usage u
         WHERE u.length = r.length AND u.start >= r.start AND u.start < r."end" OFFSET 0
     ) b
-), open AS MATERIALIZED (
-    SELECT project_id, hour, meter_id, flavor_id, charged - booked AS amount FROM charge
-    WHERE $10 AND charged <> booked
-      AND hour >= (SELECT min(start) FROM piece) AND hour < (SELECT max("end") FROM piece)
-), found AS (
-    SELECT s.sum_id, s.project_id, b.start AS at, b.meter_id, b.flavor_id, b.amount,
-           false AS is_open
-    FROM stretch s JOIN wide b ON b.range_id = s.range_id AND b.project_id = s.project_id
+    UNION ALL
+    SELECT ($12::int[])[r.number][c.project_id - $13::bigint], c.project_id, c.hour, c.meter_id,
+           c.flavor_id, c.charged - c.booked, true
+    FROM wide r CROSS JOIN LATERAL (
+        SELECT * FROM charge o
+        WHERE o.charged <> o.booked AND o.hour >= r.start AND o.hour < r."end" OFFSET 0
+    ) c
     UNION ALL
     SELECT s.sum_id, s.project_id, b.start, b.meter_id, b.flavor_id, b.amount, false
     FROM stretch s JOIN booked_usage b
@@ -130,37 +130,33 @@ WITH piece AS (
         ON e.project_id = s.project_id AND e.hour >= s.start AND e.hour < s."end"
     WHERE s.length = 'hour' AND e.meter_id IS NOT NULL
     UNION ALL
-    SELECT s.sum_id, s.project_id, c.hour, c.meter_id, c.flavor_id, c.amount, true
-    FROM stretch s JOIN open c
-        ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
-    UNION ALL
     SELECT s.sum_id, s.project_id, c.hour, c.meter_id, c.flavor_id, c.charged - c.booked, true
     FROM stretch s JOIN charge c
         ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
-    WHERE NOT $10 AND c.charged <> c.booked
+    WHERE NOT s.is_wide AND c.charged <> c.booked
 ), summed AS (
-    SELECT CASE $12 WHEN 'part' THEN ($11::bigint[])[sum_id + 1]
+    SELECT CASE $15 WHEN 'part' THEN ($14::bigint[])[sum_id + 1]
                     WHEN 'project' THEN project_id
                     WHEN 'meter' THEN meter_id ELSE 0 END AS number,
-           CASE WHEN $13::text IS NULL THEN 'epoch'
-                ELSE date_trunc($13, at, 'UTC') END AS start,
+           CASE WHEN $16::text IS NULL THEN 'epoch'
+                ELSE date_trunc($16, at, 'UTC') END AS start,
            meter_id, flavor_id, is_open, sum(amount) AS amount
-    FROM found GROUP BY 1, 2, 3, 4, 5
+    FROM found WHERE sum_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 ), used AS MATERIALIZED (
     SELECT number, start, meter_id, flavor_id, sum(amount) AS credits,
            coalesce(sum(amount) FILTER (WHERE is_open), 0) AS open
     FROM (SELECT * FROM summed
           UNION ALL
           SELECT *, false, 0
-          FROM unnest($14::bigint[], $15::timestamptz[], $16::int[], $17::int[])) every
+          FROM unnest($17::bigint[], $18::timestamptz[], $19::int[], $20::int[])) every
     GROUP BY 1, 2, 3, 4
 ), page AS (
     SELECT * FROM (
-        SELECT number, start, CASE WHEN $18 = 'credits' THEN -sum(credits) ELSE 0 END AS rank
+        SELECT number, start, CASE WHEN $21 = 'credits' THEN -sum(credits) ELSE 0 END AS rank
         FROM used GROUP BY number, start
     ) ranked
-    WHERE $19::numeric IS NULL OR (rank, number, start) > ($19, $20::bigint, $21)
-    ORDER BY rank, number, start LIMIT $22
+    WHERE $22::numeric IS NULL OR (rank, number, start) > ($22, $23::bigint, $24)
+    ORDER BY rank, number, start LIMIT $25
 )
 SELECT p.rank, p.number, p.start, u.meter_id, u.flavor_id, u.credits, u.open
 FROM page p JOIN used u USING (number, start)
@@ -195,27 +191,62 @@ async def sum_used(conn: Connection, wanted: Wanted, also: Collection[LineKey]) 
     return _sums(rows)
 
 
+# Length, start and end of what some projects have in common.
+_Range = tuple[str, "datetime", "datetime"]
+
+
 def _columns(wanted: Stretches) -> tuple[object, ...]:
-    """Give the arguments that say which hours; many projects' same hours are one range."""
-    pieces, members = wanted.pieces, wanted.members
-    sizes = Counter(group for group, _ in members)
-    ranges: dict[tuple[str, datetime, datetime], int] = {}
-    counts: Counter[int] = Counter()
-    range_ids = [ranges.setdefault((one.length, one.start, one.end), len(ranges)) for one in pieces]
-    for range_id, one in zip(range_ids, pieces, strict=True):
-        counts[range_id] += sizes[one.group]
+    """Give the arguments that say which hours: pieces, their projects, and what is wide."""
+    members: dict[int, list[int]] = {}
+    for group, project_id in wanted.members:
+        members.setdefault(group, []).append(project_id)
+    wide, base = _wide(wanted.pieces, members)
+    looked_up = [one for one in wanted.pieces if one.length == "hour" or _range(one) not in wide]
+    groups = {one.group for one in looked_up}
+    named = [(group, one) for group in groups for one in members[group]]
     return (
-        [one.sum_id for one in pieces],
-        [one.group for one in pieces],
-        [one.length for one in pieces],
-        [one.start for one in pieces],
-        [one.end for one in pieces],
-        range_ids,
-        [counts[range_id] > PROJECTS_BY_LOOKUP_MAX for range_id in range_ids],
-        [group for group, _ in members],
-        [project_id for _, project_id in members],
-        len(members) > PROJECTS_BY_LOOKUP_MAX,
+        [one.sum_id for one in looked_up],
+        [one.group for one in looked_up],
+        [one.length for one in looked_up],
+        [one.start for one in looked_up],
+        [one.end for one in looked_up],
+        [_range(one) in wide for one in looked_up],
+        [group for group, _ in named],
+        [project_id for _, project_id in named],
+        *([key[column] for key in wide] for column in range(3)),
+        list(wide.values()),
+        base,
     )
+
+
+def _range(piece: Stretch) -> _Range:
+    return piece.length, piece.start, piece.end
+
+
+def _wide(
+    pieces: Sequence[Stretch], members: Mapping[int, Sequence[int]]
+) -> tuple[dict[_Range, list[int | None]], int]:
+    """Give the sum of each project, by its number less a base, for what many have in common."""
+    ids = [one for of_group in members.values() for one in of_group]
+    first, last = min(ids, default=0), max(ids, default=0)
+    if len(ids) <= PROJECTS_BY_LOOKUP_MAX or last - first > NUMBERS_MAX:
+        return {}, 0
+    counts: Counter[_Range] = Counter()
+    for one in pieces:
+        counts[_range(one)] += len(members[one.group])
+    # Fields of arrays are counted from 1.
+    base = first - 1
+    wide: dict[_Range, list[int | None]] = {
+        key: [None] * (last - base)
+        for key, count in counts.items()
+        if count > PROJECTS_BY_LOOKUP_MAX
+    }
+    for one in pieces:
+        sums = wide.get(_range(one))
+        if sums is not None:
+            for project_id in members[one.group]:
+                sums[project_id - base - 1] = one.sum_id
+    return wide, base
 
 
 def _sums(rows: Sequence[Record]) -> Sums:

@@ -80,6 +80,65 @@ class HostResource:
     last_day: datetime
 
 
+_SUMS = """
+WITH piece AS (
+    SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
+                  AS p(length, start, "end")
+), summed AS MATERIALIZED (
+    SELECT u.host_id, u.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
+           sum(u.credits) AS credits, sum(u.resource_count) AS resource_days
+    FROM piece p CROSS JOIN LATERAL (
+        SELECT * FROM host_usage
+        WHERE length = p.length AND start >= p.start AND start < p."end"
+          AND ($4::int IS NULL OR meter_id = $4)
+        OFFSET 0  -- so that each piece is found by the index
+    ) u
+    GROUP BY u.host_id, u.meter_id, u.flavor_id
+), weight AS MATERIALIZED (
+    SELECT c.meter_id, f.flavor_id, f.vcpus * c.factor AS vcpus,
+           f.ram_gib * c.factor AS ram_gib, f.disk_gib * c.factor AS disk_gib
+    FROM unnest($5::int[], $6::numeric[]) AS c(meter_id, factor)
+    CROSS JOIN (
+        SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib, disk_gib
+        FROM flavor_spec ORDER BY flavor_id, id DESC
+    ) f
+), on_host AS MATERIALIZED (
+    SELECT s.host_id, sum(s.quantity) AS quantity, sum(s.credits) AS credits,
+           sum(s.quantity * w.vcpus) AS vcpus, sum(s.quantity * w.ram_gib) AS ram_gib,
+           sum(s.quantity * w.disk_gib) AS disk_gib, sum(s.resource_days) AS resource_days
+    FROM summed s
+    LEFT JOIN weight w ON w.meter_id = s.meter_id AND w.flavor_id = s.flavor_id
+    GROUP BY s.host_id
+), grouped AS (
+    SELECT CASE WHEN $7 = 'host' THEN h.id END AS host_id,
+           CASE WHEN $7 = 'host' THEN h.name ELSE '' END AS host,
+           CASE WHEN $7 = 'provider' THEN '' ELSE h.region END AS region, h.provider,
+           sum(s.quantity) AS quantity, sum(s.credits) AS credits,
+           round(sum(s.vcpus) / $14, 6) AS vcpu_hours,
+           round(sum(s.ram_gib) / $14, 6) AS ram_gib_hours,
+           round(sum(s.disk_gib) / $14, 6) AS disk_gib_hours,
+           sum(s.resource_days)::bigint AS resource_days
+    FROM on_host s JOIN host h ON h.id = s.host_id
+    GROUP BY 1, 2, 3, 4
+), ranked AS (
+    SELECT *, CASE $8 WHEN 'credits' THEN credits WHEN 'vcpus' THEN coalesce(vcpu_hours, 0)
+                      WHEN 'ram' THEN coalesce(ram_gib_hours, 0)
+                      WHEN 'resources' THEN resource_days ELSE 0 END AS rank,
+           count(*) OVER () AS line_count, sum(credits) OVER () AS all_credits,
+           sum(quantity) OVER () AS all_quantity,
+           coalesce(sum(vcpu_hours) OVER (), 0) AS all_vcpu_hours,
+           coalesce(sum(ram_gib_hours) OVER (), 0) AS all_ram_gib_hours,
+           coalesce(sum(disk_gib_hours) OVER (), 0) AS all_disk_gib_hours,
+           (sum(resource_days) OVER ())::bigint AS all_resource_days
+    FROM grouped
+)
+SELECT * FROM ranked
+WHERE $9::numeric IS NULL OR rank < $9
+   OR (rank = $9 AND (host, region, provider) > ($10, $11, $12))
+ORDER BY rank DESC, host, region, provider LIMIT $13
+"""
+
+
 async def sum_hosts(
     conn: Connection,
     pieces: Sequence[Piece],
@@ -98,63 +157,7 @@ async def sum_hosts(
     """
     steps_max = max(steps_of.values(), default=1)
     rows = await conn.fetch(
-        """
-        WITH piece AS (
-            SELECT * FROM unnest($1::text[], $2::timestamptz[], $3::timestamptz[])
-                          AS p(length, start, "end")
-        ), summed AS MATERIALIZED (
-            SELECT u.host_id, u.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
-                   sum(u.credits) AS credits, sum(u.resource_count) AS resource_days
-            FROM piece p CROSS JOIN LATERAL (
-                SELECT * FROM host_usage
-                WHERE length = p.length AND start >= p.start AND start < p."end"
-                  AND ($4::int IS NULL OR meter_id = $4)
-                OFFSET 0  -- so that each piece is found by the index
-            ) u
-            GROUP BY u.host_id, u.meter_id, u.flavor_id
-        ), weight AS MATERIALIZED (
-            SELECT c.meter_id, f.flavor_id, f.vcpus * c.factor AS vcpus,
-                   f.ram_gib * c.factor AS ram_gib, f.disk_gib * c.factor AS disk_gib
-            FROM unnest($5::int[], $6::numeric[]) AS c(meter_id, factor)
-            CROSS JOIN (
-                SELECT DISTINCT ON (flavor_id) flavor_id, vcpus, ram_gib, disk_gib
-                FROM flavor_spec ORDER BY flavor_id, id DESC
-            ) f
-        ), on_host AS MATERIALIZED (
-            SELECT s.host_id, sum(s.quantity) AS quantity, sum(s.credits) AS credits,
-                   sum(s.quantity * w.vcpus) AS vcpus, sum(s.quantity * w.ram_gib) AS ram_gib,
-                   sum(s.quantity * w.disk_gib) AS disk_gib, sum(s.resource_days) AS resource_days
-            FROM summed s
-            LEFT JOIN weight w ON w.meter_id = s.meter_id AND w.flavor_id = s.flavor_id
-            GROUP BY s.host_id
-        ), grouped AS (
-            SELECT CASE WHEN $7 = 'host' THEN h.id END AS host_id,
-                   CASE WHEN $7 = 'host' THEN h.name ELSE '' END AS host,
-                   CASE WHEN $7 = 'provider' THEN '' ELSE h.region END AS region, h.provider,
-                   sum(s.quantity) AS quantity, sum(s.credits) AS credits,
-                   round(sum(s.vcpus) / $14, 6) AS vcpu_hours,
-                   round(sum(s.ram_gib) / $14, 6) AS ram_gib_hours,
-                   round(sum(s.disk_gib) / $14, 6) AS disk_gib_hours,
-                   sum(s.resource_days)::bigint AS resource_days
-            FROM on_host s JOIN host h ON h.id = s.host_id
-            GROUP BY 1, 2, 3, 4
-        ), ranked AS (
-            SELECT *, CASE $8 WHEN 'credits' THEN credits WHEN 'vcpus' THEN coalesce(vcpu_hours, 0)
-                              WHEN 'ram' THEN coalesce(ram_gib_hours, 0)
-                              WHEN 'resources' THEN resource_days ELSE 0 END AS rank,
-                   count(*) OVER () AS line_count, sum(credits) OVER () AS all_credits,
-                   sum(quantity) OVER () AS all_quantity,
-                   coalesce(sum(vcpu_hours) OVER (), 0) AS all_vcpu_hours,
-                   coalesce(sum(ram_gib_hours) OVER (), 0) AS all_ram_gib_hours,
-                   coalesce(sum(disk_gib_hours) OVER (), 0) AS all_disk_gib_hours,
-                   (sum(resource_days) OVER ())::bigint AS all_resource_days
-            FROM grouped
-        )
-        SELECT * FROM ranked
-        WHERE $9::numeric IS NULL OR rank < $9
-           OR (rank = $9 AND (host, region, provider) > ($10, $11, $12))
-        ORDER BY rank DESC, host, region, provider LIMIT $13
-        """,
+        _SUMS,
         [piece[0] for piece in pieces],
         [piece[1] for piece in pieces],
         [piece[2] for piece in pieces],
@@ -169,18 +172,20 @@ async def sum_hosts(
     )
     lines = [
         HostSum(
-            *(row[name] for name in ("host_id", "host", "region", "provider")),
-            int(row["quantity"]),
-            *(
-                row[name]
-                for name in (
-                    "credits", "vcpu_hours", "ram_gib_hours", "disk_gib_hours", "resource_days",
-                    "rank",
-                )
-            ),
+            host_id=row["host_id"],
+            host=row["host"],
+            region=row["region"],
+            provider=row["provider"],
+            quantity=int(row["quantity"]),
+            credits=row["credits"],
+            vcpu_hours=row["vcpu_hours"],
+            ram_gib_hours=row["ram_gib_hours"],
+            disk_gib_hours=row["disk_gib_hours"],
+            resource_days=row["resource_days"],
+            rank=row["rank"],
         )
         for row in rows
-    ]  # fmt: skip
+    ]
     if not rows:
         return [], None
     first = rows[0]
@@ -294,4 +299,7 @@ async def list_resources(
         today,
         end,
     )
-    return [HostResource(*row[:5], int(row[5]), *row[6:]) for row in rows]
+    return [
+        HostResource(row[0], row[1], row[2], row[3], row[4], int(row[5]), row[6], row[7], row[8])
+        for row in rows
+    ]
