@@ -141,7 +141,7 @@ class Generator:
             *((f"usage {day:%F}", self._usage_of(day)) for day in hourly),
             *((f"daily charges {day:%F}", self._daily_charges_of(day)) for day in daily),
             *((f"charges {day:%F}", self._charges_of(day)) for day in hourly),
-            ("indexes", self._make_indexes),
+            *((f"index {number}", self._index(text)) for number, text in enumerate(MADE)),
             ("booked usage", self._booked_usage),
             *(
                 (f"entries from {first}", self._entries_of(first))
@@ -200,10 +200,13 @@ class Generator:
     async def _drop_indexes(self) -> None:
         await self._run(DROPPED)
 
-    async def _make_indexes(self) -> None:
-        # As a replica TimescaleDB would leave the chunks without them.
-        await self._conn.execute("SET LOCAL session_replication_role = origin")
-        await self._run(MADE)
+    def _index(self, statement: str) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            # As a replica TimescaleDB would leave the chunks without it.
+            await self._conn.execute("SET LOCAL session_replication_role = origin")
+            await self._run([statement])
+
+        return work
 
     def _usage_of(self, day: datetime) -> Callable[[], Awaitable[None]]:
         async def work() -> None:

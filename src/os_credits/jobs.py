@@ -99,9 +99,7 @@ def jobs_of(
     return jobs
 
 
-def reporting(
-    pool: Pool, stats: Stats, ring: KeyRing, clock: Clock, rounds: Rounds
-) -> list[Job]:
+def reporting(pool: Pool, stats: Stats, ring: KeyRing, clock: Clock, rounds: Rounds) -> list[Job]:
     """List what every copy does for those who look after the service."""
     reporter = Reporter(pool, stats.sources, ring, clock.tasks)
     return [

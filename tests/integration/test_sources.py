@@ -84,9 +84,7 @@ async def test_sites_of_one_push_are_told_apart(core: Core) -> None:
 
     found = await told(core)
 
-    assert {"a": 1, "b": 2} == {
-        key.site: source.accepted_count for key, source in found.items()
-    }
+    assert {"a": 1, "b": 2} == {key.site: source.accepted_count for key, source in found.items()}
 
 
 async def test_what_was_refused_is_told_with_its_reason(core: Core) -> None:

@@ -142,7 +142,8 @@ async def _bill_of_projects(
     limit = None if request.limit is None else request.limit + 1
     stretches, parts = _cut(hours, request)
     wanted = Wanted(stretches, parts, request.by, request.order, request.after, limit)
-    sums = await bills.sum_used(conn, wanted, metered)
+    also = [key for key, one in metered.items() if one.quantity != 0 or one.unpriced]
+    sums = await bills.sum_used(conn, wanted, also)
     writer = await LineWriter.make(conn, request.period, as_of_hour)
     groups = await _name_groups(conn, request, sums, metered, writer)
     made = bill_of(request, groups, writer, sums.total, metered, has_quantities=has_quantities)

@@ -134,21 +134,21 @@ WITH stretch AS (
     FROM stretch s JOIN charge c
         ON c.project_id = s.project_id AND c.hour >= s.start AND c.hour < s."end"
     WHERE NOT s.is_wide AND c.charged <> c.booked
-), summed AS (
-    SELECT CASE $15 WHEN 'part' THEN ($14::bigint[])[sum_id + 1]
-                    WHEN 'project' THEN project_id
-                    WHEN 'meter' THEN meter_id ELSE 0 END AS number,
-           CASE WHEN $16::text IS NULL THEN 'epoch'
-                ELSE date_trunc($16, at, 'UTC') END AS start,
-           meter_id, flavor_id, is_open, sum(amount) AS amount
-    FROM found WHERE sum_id IS NOT NULL GROUP BY 1, 2, 3, 4, 5
 ), used AS MATERIALIZED (
     SELECT number, start, meter_id, flavor_id, sum(amount) AS credits,
            coalesce(sum(amount) FILTER (WHERE is_open), 0) AS open
-    FROM (SELECT * FROM summed
-          UNION ALL
-          SELECT *, false, 0
-          FROM unnest($17::bigint[], $18::timestamptz[], $19::int[], $20::int[])) every
+    FROM (
+        SELECT CASE $15 WHEN 'part' THEN ($14::bigint[])[sum_id + 1]
+                        WHEN 'project' THEN project_id
+                        WHEN 'meter' THEN meter_id ELSE 0 END AS number,
+               CASE WHEN $16::text IS NULL THEN 'epoch'
+                    ELSE date_trunc($16, at, 'UTC') END AS start,
+               meter_id, flavor_id, is_open, amount
+        FROM found WHERE sum_id IS NOT NULL
+        UNION ALL
+        SELECT *, false, 0
+        FROM unnest($17::bigint[], $18::timestamptz[], $19::int[], $20::int[])
+    ) placed
     GROUP BY 1, 2, 3, 4
 ), page AS (
     SELECT * FROM (
@@ -298,7 +298,7 @@ async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[
                     ELSE date_trunc($8, at, 'UTC') END AS start,
                meter_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
                bool_or(is_cut) AS is_cut
-        FROM found GROUP BY 1, 2, 3, 4 HAVING sum(quantity) + sum(unpriced) <> 0
+        FROM found GROUP BY 1, 2, 3, 4
         """,
         *_flat(hours),
         min(one.start for one in hours),

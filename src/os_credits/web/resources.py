@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from os_credits.flows.resources import ResourceDetail, ResourceList
     from os_credits.store.resources import ResourceStep
 
-RESOURCES_PER_PAGE = 50
+RESOURCES_PER_PAGE = 25
 CHART_SIZE = (1000, 160)
 _ID_DIGITS_MAX = 18
 _TRUE = "true"
