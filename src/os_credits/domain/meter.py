@@ -117,9 +117,9 @@ class MeterDefinition(BaseModel):
         return self
 
     def _texts(self) -> list[str]:
-        roles = (self.project_id, self.project_name, self.domain, self.site, self.resource)
+        of_project = (self.project_id, self.project_name, self.domain, self.site)
+        roles = (*of_project, self.resource, self.flavor, *self.place_labels)
         allowed = [value for values in self.match.values() for value in values]
-        roles += (self.flavor, *self.place_labels)
         labels = [*filter(None, roles), *self.identity, *self.match, *allowed]
         return [self.metric, self.unit, self.description, *labels]
 

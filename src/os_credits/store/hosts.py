@@ -57,4 +57,4 @@ async def ensure_hosts(conn: Connection, names: Iterable[HostName]) -> dict[Host
 async def find_host(conn: Connection, host_id: int) -> Host | None:
     """Give a host by its id."""
     row = await conn.fetchrow("SELECT id, name, region, provider FROM host WHERE id = $1", host_id)
-    return row and Host(**dict(row))
+    return None if row is None else Host(**dict(row))

@@ -41,8 +41,8 @@ def test_nobody_is_named_by_address() -> None:
 def test_an_owner_manages_and_a_member_only_sees() -> None:
     access = access_of_login(login(), {7: Role.OWNER, 8: Role.MEMBER}, Subtree())
 
-    assert access.projects == {"#7", "#8"}
-    assert access.managed == {"#7"}
+    assert access.projects == frozenset({"#7", "#8"})
+    assert access.managed == frozenset({"#7"})
     assert (access.may_manage(7), access.may_manage(8), access.may_manage(9)) == (
         True,
         False,
@@ -57,8 +57,8 @@ def test_a_manager_manages_everything_beneath_and_nothing_beside() -> None:
 
     access = access_of_login(login(), {9: Role.MEMBER}, subtree)
 
-    assert access.projects == {"#7", "#9"}
-    assert access.managed == {"#7"}
+    assert access.projects == frozenset({"#7", "#9"})
+    assert access.managed == frozenset({"#7"})
     assert [access.may_manage_organisation(one) for one in (4, 5, 6)] == [True, True, False]
 
 
@@ -74,7 +74,11 @@ def test_an_administrator_may_do_everything() -> None:
 def test_who_is_named_nowhere_sees_nothing() -> None:
     access = access_of_login(login(), {}, Subtree())
 
-    assert (access.projects, access.managed, access.organisations) == (set(), set(), set())
+    assert (access.projects, access.managed, access.organisations) == (
+        frozenset(),
+        frozenset(),
+        frozenset(),
+    )
 
 
 @pytest.mark.parametrize(
