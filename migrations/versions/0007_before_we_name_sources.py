@@ -22,7 +22,7 @@ CREATE TABLE source (
     first_push_at    timestamptz NOT NULL,
     last_push_at     timestamptz NOT NULL,
     last_sample_at   timestamptz,
-    usual_seconds    double precision,
+    usual_ms         bigint,
     push_count       bigint NOT NULL,
     accepted_count   bigint NOT NULL,
     set_aside_count  bigint NOT NULL,

@@ -62,7 +62,7 @@ from os_credits.api.auth import may_read, refuse_undeclared, require_access, vis
 from os_credits.api.bodies import Bodies
 from os_credits.api.connections import Connections
 from os_credits.api.context import CONTEXT, Context, OpenNetworks
-from os_credits.api.forgery import form_of
+from os_credits.api.forgery import FORM_TYPE, form_of
 from os_credits.api.forwarded import Arrivals
 from os_credits.api.metrics import Metrics
 from os_credits.api.middleware import ERROR_PAGES, REPLY_HEADERS_OF, ErrorPages, map_errors
@@ -201,6 +201,7 @@ def _page_routes() -> Routes:
                 gate=Gate(page.gate),
                 summary=page.summary,
                 answers={200: Answer(page.summary, media_type="text/html")},
+                raw_body=(FORM_TYPE,) if page.method == "POST" else (),
                 is_page=page.gate != "open",
             )(page.handler)
     return routes

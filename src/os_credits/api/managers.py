@@ -91,7 +91,10 @@ async def put_manager(request: web.Request, body: ManagerBody) -> web.Response:
     "/api/v1/organisations/{organisation}/managers/{email}",
     gate=Gate.MANAGE,
     summary="Let a person manage an organisation no more",
-    answers={200: Answer("The managers who are left", ManagerList)}
+    answers={
+        200: Answer("The managers who are left", ManagerList),
+        400: Answer("This is no mail address", ErrorShape),
+    }
     | _NOT_YOURS
     | {404: Answer("There is no such organisation, or this person does not manage it", ErrorShape)},
 )

@@ -70,6 +70,29 @@ _GATES = {
     Gate.PERSON: "Needs a person's session; no key does.",
     Gate.VISITOR: "Needs no key.",
 }
+# What a page may answer instead of what was asked for: pages too, but for the way elsewhere.
+_PAGE_ANSWERS = {
+    303: Answer("Go there: to log in, or to what came of a form"),
+    404: Answer(
+        "There is no such thing, or none that the visitor may see; in JSON where no page fits",
+        media_type="text/html",
+        also=("application/json",),
+    ),
+    **{
+        status: Answer(meaning, media_type="text/html")
+        for status, meaning in (
+            (400, "What was sent is wrong; the page names the place"),
+            (401, "The address or the password is wrong"),
+            (403, "The visitor lacks the right, or the form does not come from a page of ours"),
+            (409, "Several have this name, or it cannot be done as things are"),
+            (413, "The form is too large"),
+            (415, "The form is not sent as one"),
+            (422, "The form holds a mistake; it comes back with what was filled in"),
+            (429, "Too many attempts; try again after Retry-After"),
+            (503, "Passing trouble; try again after Retry-After"),
+        )
+    },
+}
 _PAGE = """\
 <!doctype html>
 <html lang="en">
@@ -203,6 +226,8 @@ def _models_of(route: Route) -> Iterator[tuple[Any, JsonSchemaMode]]:
 
 def _answers(route: Route) -> dict[int, Answer]:
     """Give a route's own answers, and those that every route of its kind can give."""
+    if route.is_page:
+        return dict(sorted((_PAGE_ANSWERS | dict(route.answers)).items()))
     usual = {}
     if route.query is not None or route.body is not None:
         usual[400] = Answer("What was sent is wrong; the message names the place", ErrorShape)

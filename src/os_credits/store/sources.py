@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from os_credits.store.pool import Connection
 
+_MILLISECOND = timedelta(milliseconds=1)
+
 
 async def lock_sources(conn: Connection) -> None:
     """Let copies that add what they have counted wait for each other, to the end."""
@@ -26,7 +28,7 @@ async def list_sources(conn: Connection) -> list[Source]:
     rows = await conn.fetch(
         """
         SELECT key_id, door, is_mixed, site, first_push_at, last_push_at, last_sample_at,
-               usual_seconds, push_count, accepted_count, set_aside_count, unknown_count, refused,
+               usual_ms, push_count, accepted_count, set_aside_count, unknown_count, refused,
                refused_examples, recent_slot, recent_counts
         FROM source ORDER BY key_id, door, is_mixed, site
         """
@@ -39,22 +41,22 @@ async def put_sources(conn: Connection, sources: Sequence[Source]) -> None:
     await conn.execute(
         """
         INSERT INTO source (key_id, door, is_mixed, site, first_push_at, last_push_at,
-                            last_sample_at, usual_seconds, push_count, accepted_count,
+                            last_sample_at, usual_ms, push_count, accepted_count,
                             set_aside_count, unknown_count, refused, refused_examples,
                             recent_slot, recent_counts)
         SELECT key_id, door, is_mixed, site, first_push_at, last_push_at, last_sample_at,
-               usual_seconds, push_count, accepted_count, set_aside_count, unknown_count,
+               usual_ms, push_count, accepted_count, set_aside_count, unknown_count,
                refused::jsonb, refused_examples::jsonb, recent_slot, recent_counts::bigint[]
         FROM unnest($1::bigint[], $2::text[], $3::bool[], $4::text[], $5::timestamptz[],
-                    $6::timestamptz[], $7::timestamptz[], $8::float8[], $9::bigint[],
+                    $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::bigint[],
                     $10::bigint[], $11::bigint[], $12::bigint[], $13::text[], $14::text[],
                     $15::bigint[], $16::text[])
             AS w(key_id, door, is_mixed, site, first_push_at, last_push_at, last_sample_at,
-                 usual_seconds, push_count, accepted_count, set_aside_count, unknown_count,
+                 usual_ms, push_count, accepted_count, set_aside_count, unknown_count,
                  refused, refused_examples, recent_slot, recent_counts)
         ON CONFLICT (key_id, door, is_mixed, site) DO UPDATE
         SET first_push_at = excluded.first_push_at, last_push_at = excluded.last_push_at,
-            last_sample_at = excluded.last_sample_at, usual_seconds = excluded.usual_seconds,
+            last_sample_at = excluded.last_sample_at, usual_ms = excluded.usual_ms,
             push_count = excluded.push_count, accepted_count = excluded.accepted_count,
             set_aside_count = excluded.set_aside_count, unknown_count = excluded.unknown_count,
             refused = excluded.refused, refused_examples = excluded.refused_examples,
@@ -67,7 +69,7 @@ async def put_sources(conn: Connection, sources: Sequence[Source]) -> None:
         [one.first_push_at for one in sources],
         [one.last_push_at for one in sources],
         [one.last_sample_at for one in sources],
-        [None if one.usual is None else one.usual.total_seconds() for one in sources],
+        [None if one.usual is None else one.usual // _MILLISECOND for one in sources],
         [one.push_count for one in sources],
         [one.accepted_count for one in sources],
         [one.set_aside_count for one in sources],
@@ -90,13 +92,13 @@ def _written(example: Refusal) -> dict[str, str]:
 
 
 def _source(row: asyncpg.Record) -> Source:
-    usual = row["usual_seconds"]
+    usual = row["usual_ms"]
     return Source(
         key=SourceKey(row["key_id"], row["door"], None if row["is_mixed"] else row["site"]),
         first_push_at=row["first_push_at"],
         last_push_at=row["last_push_at"],
         last_sample_at=row["last_sample_at"],
-        usual=None if usual is None else timedelta(seconds=usual),
+        usual=None if usual is None else usual * _MILLISECOND,
         push_count=row["push_count"],
         accepted_count=row["accepted_count"],
         set_aside_count=row["set_aside_count"],
