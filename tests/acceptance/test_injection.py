@@ -21,7 +21,7 @@ from os_credits.notify.headers import one_line
 from tests import database
 from tests.acceptance import sinks
 from tests.acceptance.hostile.fields import GATHERING, HARMLESS
-from tests.acceptance.hostile.people import printable
+from tests.acceptance.hostile.people import names_of_people, printable
 from tests.acceptance.hostile.scene import Answer, Scene
 from tests.acceptance.hostile.service import make_scene
 from tests.acceptance.program import Program, program_on
@@ -30,6 +30,17 @@ from tests.payloads import PAYLOADS
 # Two thousand requests and more before the first test, on machines that are shared.
 pytestmark = pytest.mark.timeout(300)
 # Payloads that act on a terminal or in rich's mark-up: for commands that show one name at a time.
+# Pages that list what payloads may be stored as: they are as long as there is something of each.
+LISTS = frozenset(
+    {
+        "/admin/addresses/{email}",
+        "/admin/organisations/{number}",
+        "/admin/people/{login_id}",
+        "/organisations/{number}/lines",
+        "/organisations/{organisation}/managers",
+        "/projects/{project}/people",
+    }
+)
 STEERING = ("rich", "angle", "log_line", "escape", "c1", "override", "isolates", "number")
 
 
@@ -74,7 +85,7 @@ def hits_in(answer: Answer, pages: dict[str, sinks.Page]) -> list[str]:
         case "application/json":
             hits += sinks.in_json(answer.text)
         case "text/html":
-            hits += sinks.in_page(answer.text, pages[answer.route])
+            hits += sinks.in_page(answer.text, pages[answer.route], pages_of_lists(answer, pages))
         case "text/csv":
             hits += sinks.in_csv(answer.text)
         case "text/plain" if answer.route == "/metrics":
@@ -86,6 +97,11 @@ def hits_in(answer: Answer, pages: dict[str, sinks.Page]) -> list[str]:
         case other:
             hits.append(f"media type {other}")
     return hits
+
+
+def pages_of_lists(answer: Answer, pages: dict[str, sinks.Page]) -> list[sinks.Page]:
+    """Give the pages of whose elements a page may be made; none: it must have those it has."""
+    return list(pages.values()) if answer.route in LISTS else []
 
 
 def harmless_pages(answers: list[Answer]) -> dict[str, sinks.Page]:
@@ -215,15 +231,22 @@ def test_one_event_is_one_line_of_the_log(
     assert "Traceback" not in log
 
 
-def test_mails_have_one_recipient_and_the_headers_of_any_other(scene: Scene) -> None:
-    by_owner = {recipients[0]: (recipients, mail) for recipients, mail in scene.mails}
-    assert len(by_owner) == len(scene.mails) == len(PAYLOADS)
-    mails = [by_owner[f"owner-{place}@example.org"] for place in range(len(PAYLOADS))]
-    like = mails[list(PAYLOADS).index(HARMLESS)][1]
+@pytest.mark.parametrize(
+    "whose,kinds", [("owner", tuple(PAYLOADS)), ("login", tuple(names_of_people()))]
+)
+def test_mails_have_one_recipient_and_the_headers_of_any_other(
+    scene: Scene, whose: str, kinds: tuple[str, ...]
+) -> None:
+    by_address = {to[0]: (to, mail) for to, mail in scene.mails if to[0].startswith(whose)}
+    assert len(by_address) == len([to for to, _ in scene.mails if to[0].startswith(whose)])
+    places = {kind: place for place, kind in enumerate(PAYLOADS)}
+    mails = {kind: by_address[f"{whose}-{places[kind]}@example.org"] for kind in kinds}
+    assert len(mails) == len(by_address)
+    like = mails[HARMLESS][1]
 
     hits = {
         kind: found
-        for (kind, text), (recipients, mail) in zip(PAYLOADS.items(), mails, strict=True)
+        for kind, (recipients, mail) in mails.items()
         if (found := sinks.in_mail(mail, recipients, like))
     }
 
@@ -268,6 +291,7 @@ EVERYTHING_AT_ONCE: dict[str, tuple[str, ...] | None] = {
     "allowance end": None,
     "allowance list": (GATHERING,),
     "audit": (),
+    "bill": ("--project", GATHERING, "--by", "resource"),
     "demo": None,
     "doctor": (),
     "exclusion add": (GATHERING, "--reason", "x", "--from", "2001-01-01T00:00Z", "--until",

@@ -20,6 +20,11 @@ def printable(*, name: bool = False) -> dict[str, str]:
     }
 
 
+def names_of_people() -> dict[str, str]:
+    """Give the payloads that may be the name of somebody who logs in."""
+    return {kind: name for kind, name in printable(name=True).items() if "@" not in name}
+
+
 async def store_as_people(scene: Scene, service: Service) -> None:
     """Store each payload wherever people may, and see it refused wherever they may not."""
     gathering = f"/api/v1/projects/{GATHERING}"
@@ -40,9 +45,9 @@ async def store_as_people(scene: Scene, service: Service) -> None:
             (is_name, "POST", "/api/v1/projects", {"name": other}),
             (is_name, "POST", "/api/v1/projects", {"name": kind, "site": text, "domain": text}),
             (is_name, "POST", "/api/v1/keys", {"name": name, "scopes": ["admin"]}),
-            (is_name and "@" not in name, "POST", "/api/v1/logins",
+            (kind in names_of_people(), "POST", "/api/v1/logins",
              {"email": f"login-{place}@example.org", "name": name}),
-            (is_name and "@" not in name, "PUT", f"{group}/managers/owner-{place}@example.org",
+            (kind in names_of_people(), "PUT", f"{group}/managers/owner-{place}@example.org",
              {"name": name}),
             (is_line, "PUT", f"{project}/owners", {"owners": [{**owner, "name": line}]}),
             (is_line, "POST", "/api/v1/people/import",

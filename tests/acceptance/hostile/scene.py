@@ -36,6 +36,9 @@ class Scene:
     start: datetime
     meter_file: Path
     numbers: dict[str, int] = field(default_factory=dict)
+    organisations: dict[str, int] = field(default_factory=dict)
+    logins: dict[str, int] = field(default_factory=dict)
+    grants: dict[str, int] = field(default_factory=dict)
     answers: list[Answer] = field(default_factory=list)
     refusals: list[Answer] = field(default_factory=list)
     raw: dict[str, bytes] = field(default_factory=dict)

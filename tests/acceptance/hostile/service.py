@@ -17,7 +17,7 @@ from os_credits.api.logs import HANDLER_NAME, configure_logs
 from tests.acceptance.conftest import Service, running, settings_for
 from tests.acceptance.hostile.fields import GATHERING, meter_file, rising_counters
 from tests.acceptance.hostile.mistakes import ask_wrongly, hand_in_wrongly
-from tests.acceptance.hostile.people import store_as_people
+from tests.acceptance.hostile.people import names_of_people, store_as_people
 from tests.acceptance.hostile.reads import read_everything
 from tests.acceptance.hostile.scene import Scene
 from tests.acceptance.senders import V1
@@ -105,5 +105,5 @@ async def _find_notices(scene: Scene, service: Service) -> None:
 
 async def _wait_for_mails(mails: MailServer) -> None:
     async with asyncio.timeout(SECONDS_MAX):
-        while len(mails.received) < len(PAYLOADS):
+        while len(mails.received) < len(PAYLOADS) + len(names_of_people()):
             await asyncio.sleep(0.05)
