@@ -133,12 +133,19 @@ class Visit:
         return context
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def visit(browser: Browser, scene: Scene) -> AsyncIterator[Visit]:
-    """Give the way to open pages; afterwards, nothing may have gone wrong in any of them."""
+@asynccontextmanager
+async def visiting(browser: Browser, scene: Scene) -> AsyncIterator[Visit]:
+    """Give the way to open pages of a scene; afterwards, nothing may have gone wrong in any."""
     one = Visit(browser, scene, Watch(urlsplit(scene.service.url).netloc))
     yield one
     for context in one.contexts:
         await context.close()
 
     assert not one.problems
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def visit(browser: Browser, scene: Scene) -> AsyncIterator[Visit]:
+    """Give the way to open pages; afterwards, nothing may have gone wrong in any of them."""
+    async with visiting(browser, scene) as one:
+        yield one

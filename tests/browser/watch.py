@@ -3,7 +3,14 @@
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Request, Response, WebError
+from playwright.async_api import (
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Request,
+    Response,
+    WebError,
+)
 
 # A page that answers 404 or 422 is what a test asks for; a file of a page that does is not.
 _FAILED_TO_LOAD = "Failed to load resource"
@@ -26,6 +33,7 @@ class Watch:
         """Look at every page of a context from now on."""
         await context.add_init_script(_NOTE_VIOLATIONS)
         context.on("console", self._note_message)
+        context.on("dialog", self._note_dialog)
         context.on("weberror", self._note_error)
         context.on("request", self._note_request)
         context.on("response", self._note_response)
@@ -34,6 +42,10 @@ class Watch:
     def _note_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not message.text.startswith(_FAILED_TO_LOAD):
             self.problems.append(f"{message.type}: {message.text} ({_page(message)})")
+
+    async def _note_dialog(self, dialog: Dialog) -> None:
+        self.problems.append(f"dialog: {dialog.message}")
+        await dialog.dismiss()
 
     def _note_error(self, error: WebError) -> None:
         page = error.page.url if error.page else ""

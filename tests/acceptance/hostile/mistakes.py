@@ -45,7 +45,7 @@ async def ask_wrongly(scene: Scene, service: Service) -> None:
     for kind, text in PAYLOADS.items():
         for door in ("/write?precision=", "/api/v2/write?precision=", "/query?q="):
             await _refuse(scene, service, kind, door + quote(text), data=b"")
-        for path in _mistaken_paths(text):
+        for path in mistaken_paths(text):
             scene.refusals.append(await ask(scene, service, path, kind, key="admin"))
         scene.refusals.append(
             await ask(
@@ -54,7 +54,8 @@ async def ask_wrongly(scene: Scene, service: Service) -> None:
         )
 
 
-def _mistaken_paths(text: str) -> list[str]:
+def mistaken_paths(text: str) -> list[str]:
+    """Give addresses that are wrong by a text, at each place where one can be."""
     name, query = quote(f"{text}?", safe=""), quote(text)
     return [
         f"/nowhere/{name}?x={query}",

@@ -20,7 +20,7 @@ async def read_everything(scene: Scene, service: Service) -> None:
 
     A route that says nothing of a project's texts, seen by the harmless one, is asked of a few.
     """
-    await _number_what_people_stored(scene, service)
+    await number_what_people_stored(scene, service)
     async with service.request("GET", "/openapi.json") as response:
         document = await response.json()
     for path, operations in document["paths"].items():
@@ -41,7 +41,7 @@ async def _listed(service: Service, path: str) -> Any:
     return answer[path.rpartition("/")[2].partition("?")[0]]
 
 
-async def _number_what_people_stored(scene: Scene, service: Service) -> None:
+async def number_what_people_stored(scene: Scene, service: Service) -> None:
     """Find our numbers of the organisations and logins that have a payload as their name."""
     by_name = {one["name"]: one["id"] for one in await _listed(service, "organisations")}
     by_email = {one["email"]: one["id"] for one in await _listed(service, "logins?limit=1000")}
@@ -57,10 +57,10 @@ async def _read(
     scene: Scene, service: Service, path: str, needed: set[str], media_type: str
 ) -> list[Answer]:
     async def read(kind: str) -> Answer:
-        values = await _values_for(scene, service, kind, path)
-        filled = _filled(path, needed, values)
+        values = await values_for(scene, service, kind, path)
+        address = filled(path, needed, values)
         headers = {"Accept": media_type}
-        return await ask(scene, service, filled, kind, key="admin", headers=headers, route=path)
+        return await ask(scene, service, address, kind, key="admin", headers=headers, route=path)
 
     harmless = await read(HARMLESS)
     if not needed:
@@ -73,7 +73,7 @@ async def _read(
     return [harmless, *await asyncio.gather(*(read(kind) for kind in others))]
 
 
-async def _values_for(scene: Scene, service: Service, kind: str, path: str) -> dict[str, str]:
+async def values_for(scene: Scene, service: Service, kind: str, path: str) -> dict[str, str]:
     """Give a value for each parameter that a route may need; a new one must be added here."""
     number = scene.numbers[kind]
     if kind not in scene.entries:
@@ -109,7 +109,8 @@ async def _values_for(scene: Scene, service: Service, kind: str, path: str) -> d
     }
 
 
-def _filled(path: str, needed: set[str], values: dict[str, str]) -> str:
+def filled(path: str, needed: set[str], values: dict[str, str]) -> str:
+    """Write a path with its values; what it needs and does not name becomes its query."""
     query = []
     for name in sorted(needed):
         value = quote(values[name], safe="")

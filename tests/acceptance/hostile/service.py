@@ -7,8 +7,8 @@ resources, flavors and labels. What people store is tried with each payload, too
 import asyncio
 import io
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,16 @@ SECONDS_MAX = 60
 
 async def make_scene(url: str, folder: Path) -> Scene:
     """Store every payload in every field, then ask for everything that can be read."""
+    async with hostile_service(url, folder) as (scene, service):
+        with _logged(scene, "json"):
+            await ask_wrongly(scene, service)
+        await read_everything(scene, service)
+    return scene
+
+
+@asynccontextmanager
+async def hostile_service(url: str, folder: Path) -> AsyncIterator[tuple[Scene, Service]]:
+    """Run a service in which every payload is stored in every field that takes it."""
     start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=4)
     scene = Scene(url, start, meter_file(folder))
     async with mail_server() as mails:
@@ -56,10 +66,7 @@ async def make_scene(url: str, folder: Path) -> Scene:
                 scene.mails = mails.received
                 await _find_notices(scene, service)
                 await hand_in_wrongly(scene, service)
-            with _logged(scene, "json"):
-                await ask_wrongly(scene, service)
-            await read_everything(scene, service)
-    return scene
+            yield scene, service
 
 
 @contextmanager
