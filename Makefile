@@ -36,7 +36,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail bench-pages backtest lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail bench-pages backtest screenshots lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -97,6 +97,9 @@ bench-pages: install ## Time every page on a big cloud beside a small one (PROJE
 
 backtest: install ## Hold run-out forecasts against what then happened (RECORDED=folder: recorded histories too)
 	@OPENBLAS_NUM_THREADS=1 $(IN_VENV) benchmarks.backtest $(RECORDED)
+
+screenshots: install ## Take the README's pictures of the running demo (DATA_DIR as for make run)
+	@$(IN_VENV) scripts.screenshots
 
 lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock

@@ -454,7 +454,7 @@ MADE = (
     "CREATE INDEX daily_charge_day ON daily_charge (day)",
     "ALTER TABLE charge ADD PRIMARY KEY (project_id, hour, meter_id, flavor_id)",
     """
-    CREATE INDEX charge_tally ON charge (project_id, hour) INCLUDE (charged, booked)
+    CREATE INDEX charge_tally ON charge (project_id, hour) INCLUDE (charged, booked, differs_since)
     WHERE charged <> booked
     """,
 )

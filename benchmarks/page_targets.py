@@ -14,6 +14,15 @@ from benchmarks.big_cloud import ADMINISTRATOR, MANAGER, OWNER
 # So many projects are visited, in turns.
 VISITED = 50
 ROLES = {"administrator": ADMINISTRATOR, "manager": MANAGER, "owner": OWNER}
+# Bills of a project and of an organisation (500 projects at most), with and without a choice.
+BILLS = (
+    "",
+    "?project=%23{project_id}",
+    "?project=%23{project_id}&by=resource",
+    "?organisation={organisation}",
+    "?organisation={program}",
+    "?organisation={program}&by=project&order=credits",
+)
 # Routes that need a query, or are worth another look with one: names stand for variable parts.
 QUERIES: dict[str, tuple[str, ...]] = {
     "/": ("", "?search=atlas", "?sort=burn&order=desc", "?after=50"),
@@ -23,8 +32,8 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/cost_per_hour": ("?flavor=m1.large",),
     "/api/v1/people/{email}": ("",),
     "/api/v1/calculations": ("?flavor=m1.large&count=2",),
-    "/bill": ("", "?project=%23{project_id}"),
-    "/api/v1/bill": ("", "?project=%23{project_id}"),
+    "/bill": BILLS,
+    "/api/v1/bill": BILLS[1:],
 }
 # Answers of the others are of no interest here: files, what needs a token, what is no page.
 LEFT_OUT = re.compile(r"^/(static|login|password|ping|health$|query|openapi|api/doc|logconfig)")
@@ -65,6 +74,8 @@ async def _target(conn: Any, project_id: int) -> Target:
     row = await conn.fetchrow(
         """
         SELECT p.id, p.name, m.organisation_id, o.name AS organisation, pl.parent_id,
+               (SELECT a.parent_id FROM organisation_place a
+                WHERE a.organisation_id = pl.parent_id) AS program_id,
                (SELECT min(id) FROM series WHERE project_id = p.id) AS series,
                (SELECT max(id) FROM entry WHERE project_id = p.id AND kind = 'usage') AS entry,
                (SELECT max(id) FROM project_grant WHERE project_id = p.id) AS grant_id,
@@ -90,6 +101,7 @@ async def _target(conn: Any, project_id: int) -> Target:
         "resource": series["resource"],
         "entry_id": row["entry"],
         "organisation": f"#{row['parent_id']}",
+        "program": f"#{row['program_id']}",
         "email": row["email"],
         "hour": row["hour"].strftime("%Y-%m-%dT%H:00:00Z"),
         "meter": "openstack_nova_server_status",

@@ -241,7 +241,7 @@ Table(
         "charge_tally",
         "project_id",
         "hour",
-        postgresql_include=["charged", "booked"],
+        postgresql_include=["charged", "booked", "differs_since"],
         postgresql_where=text("charged <> booked"),
     ),
 )

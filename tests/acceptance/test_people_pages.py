@@ -392,7 +392,7 @@ async def test_health_says_what_is_wrong_and_what_to_do(
         with psycopg.connect(database_url) as conn:
             conn.execute(
                 "UPDATE source SET last_push_at = now() - interval '15 minutes', push_count = 9,"
-                " usual_ms = 30_000 WHERE site = %s",
+                " usual_ms = 30000 WHERE site = %s",
                 [MARKS[MINE]],
             )
             conn.execute(

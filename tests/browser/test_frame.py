@@ -17,6 +17,15 @@ async def test_a_member_sees_the_projects_and_no_administration(visit: Visit) ->
     await assert_accessible(page)
 
 
+async def test_who_is_logged_in_stays_so_on_the_page_of_an_unknown_address(visit: Visit) -> None:
+    page = await visit("member", "/nowhere")
+
+    await expect(page.get_by_role("heading", name="No such page")).to_be_visible()
+    await expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    await expect(page.get_by_role("link", name="Log in")).to_have_count(0)
+    await assert_accessible(page)
+
+
 async def test_a_language_is_chosen_by_a_link_and_stays(visit: Visit) -> None:
     page = await visit("member")
 

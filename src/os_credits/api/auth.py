@@ -161,6 +161,15 @@ async def _person(request: web.Request, context: Context, visit: Visit) -> Visit
     )
 
 
+async def _recognise(request: web.Request) -> None:
+    """Say on the page of an unknown address who is logged in; it lets nobody in."""
+    context = context_of(request)
+    if SESSION_COOKIE in request.cookies and context.start.problem is None:
+        person = await _person(request, context, visitor_at(request))
+        if person is not None:
+            request[VISIT] = person
+
+
 def visitor_at(request: web.Request) -> Visit:
     """Describe the visit of whoever was not let in, or not yet."""
     arrival = arrival_of(request, context_of(request).arrivals)
@@ -174,6 +183,7 @@ async def require_access(request: web.Request, handler: HttpHandler) -> web.Stre
     if route is None:
         if request.match_info.http_exception is None:
             raise Forbidden("this route declares no gate")
+        await _recognise(request)
         return await handler(request)
     context = context_of(request)
     arrival = arrival_of(request, context.arrivals)

@@ -27,7 +27,8 @@ class Access:
     `key_id` is our number of the key, `login_id` that of the person's login; 0 for callers
     without one. A person's `projects` and `managed` are our numbers (`#17`): of the managed ones
     the people and lines may be changed too. `organisations` are those that a person manages, with
-    all beneath.
+    all beneath; `beneath` are the projects that hang there now, and `above` all organisations
+    beneath which any of these is, was or will be.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Access:
     email: str = ""
     managed: frozenset[str] | None = frozenset()
     organisations: frozenset[int] | None = frozenset()
+    beneath: frozenset[str] = frozenset()
+    above: frozenset[int] = frozenset()
 
     @property
     def is_person(self) -> bool:

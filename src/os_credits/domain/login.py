@@ -127,10 +127,14 @@ class Parts:
 
 @dataclass(frozen=True, slots=True)
 class Subtree:
-    """Managed organisations with all beneath, and the projects (`#17`) that hang there now."""
+    """Managed organisations with all beneath, and the projects (`#17`) that hang there now.
+
+    `above` are the organisations beneath which any of these projects is, was or will be.
+    """
 
     organisations: frozenset[int] = frozenset()
     projects: frozenset[str] = frozenset()
+    above: frozenset[int] = frozenset()
 
 
 def access_of_login(login: Login, roles: Mapping[int, Role], subtree: Subtree) -> Access:
@@ -153,6 +157,8 @@ def access_of_login(login: Login, roles: Mapping[int, Role], subtree: Subtree) -
         email=login.email,
         managed=subtree.projects.union(owned),
         organisations=subtree.organisations,
+        beneath=subtree.projects,
+        above=subtree.above,
     )
 
 

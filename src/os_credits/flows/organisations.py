@@ -129,10 +129,18 @@ async def visible_to(conn: Connection, access: Access) -> set[int] | None:
     """
     if access.projects is None:
         return None
-    found = await numbers_of(conn, access.projects)
+    others = await above_projects(conn, access.projects - access.beneath)
+    return others | access.above | (access.organisations or frozenset())
+
+
+async def above_projects(conn: Connection, among: Collection[str]) -> set[int]:
+    """Give the organisations beneath which any of these projects is, was or will be."""
+    found = await numbers_of(conn, among)
+    if not found:
+        return set()
     revisions = await organisations.read_memberships_of(conn, found)
     tree = Tree(await places.read_places(conn))
-    return tree.above(holds_of(revisions)) | set(access.organisations or ())
+    return tree.above(holds_of(revisions))
 
 
 async def numbers_of(conn: Connection, among: Collection[str]) -> list[int]:

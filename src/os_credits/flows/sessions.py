@@ -15,6 +15,7 @@ from os_credits.domain.login import (
     token_digest,
 )
 from os_credits.errors import NotFound
+from os_credits.flows.organisations import above_projects
 from os_credits.store import logins, sessions
 from os_credits.store.pool import connection, transaction
 
@@ -78,7 +79,9 @@ class SessionBook:
         if stamp == parts.tree_stamp and time.monotonic() < until:
             return subtree
         organisations, projects = await logins.read_beneath(conn, parts.managed)
-        subtree = Subtree(frozenset(organisations), frozenset(f"#{one}" for one in projects))
+        names = frozenset(f"#{one}" for one in projects)
+        above = await above_projects(conn, names)
+        subtree = Subtree(frozenset(organisations), names, frozenset(above))
         if len(self._subtrees) >= REMEMBERED_MAX:
             self._subtrees.clear()
         self._subtrees[parts.managed] = parts.tree_stamp, time.monotonic() + REMEMBERED, subtree

@@ -20,6 +20,11 @@ _TITLES = {
     503: N_("Not available right now"),
 }
 _OURS = N_("Something went wrong")
+# What the web server says by itself, in words for people.
+_REASONS = {
+    "Not Found": N_("There is nothing at this address."),
+    "Method Not Allowed": N_("This address takes other requests."),
+}
 
 
 def error_page(
@@ -33,4 +38,4 @@ def error_page(
         asked = request.rel_url.raw_path_qs if request.method == "GET" else "/"
         return see_other(request, "/login", **({} if asked == "/" else {"next": asked}))
     title = _TITLES.get(status, _OURS)
-    return message_page(request, status, title, message, candidates)
+    return message_page(request, status, title, _REASONS.get(message, message), candidates)

@@ -101,7 +101,7 @@ def plain(number: Decimal | int) -> str:
 def shown(value: Any) -> str:
     """Write lines for reading."""
     if isinstance(value, tuple):
-        return "  ".join(quantity_text(one) for one in value) or gettext(NONE)
+        return "; ".join(quantity_text(one) for one in value) or gettext(NONE)
     return plain(value)
 
 

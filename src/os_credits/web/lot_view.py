@@ -11,6 +11,7 @@ from os_credits.domain.grant import GrantState
 from os_credits.domain.lot import LotKind
 from os_credits.web.language import N_
 from os_credits.web.language import gettext as _
+from os_credits.web.project import when_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,6 +69,7 @@ class ChangeLine:
     """A change of the balance besides usage; `about` is what it corrects, or a project.
 
     `is_name` tells that `about` is the name of a project; `booked_at` is None before booking.
+    `explained_at` is where a correction's hour is explained, below `spent/`; else ''.
     """
 
     hour: datetime
@@ -77,6 +79,7 @@ class ChangeLine:
     reason: str
     amount: Credits
     booked_at: datetime | None
+    explained_at: str = ""
 
 
 def lot_lines(facts: PageFacts) -> list[LotLine]:
@@ -116,8 +119,9 @@ def change_lines(facts: PageFacts, may_see: Callable[[Project], bool]) -> list[C
 def _change_line(
     facts: PageFacts, change: Change, may_see: Callable[[Project], bool]
 ) -> ChangeLine:
-    what, about, is_name = _what(change), "", False
+    what, about, is_name, explained_at = _what(change), "", False, ""
     if change.meter_id is not None:
+        explained_at = f"{when_text(change.hour, 'hour')}#entry-{change.entry_id}"
         flavor = facts.flavors.get(change.flavor_id or 0, "")
         about = flavor or facts.meters[change.meter_id].name
     elif change.kind is EntryKind.TRANSFER and not change.is_void:
@@ -126,7 +130,14 @@ def _change_line(
         what = _("Transfer to") if change.amount < 0 else _("Transfer from")
         about = partner.name if partner is not None and is_name else _("another project")
     return ChangeLine(
-        change.hour, what, about, is_name, change.reason, change.amount, change.booked_at
+        hour=change.hour,
+        what=what,
+        about=about,
+        is_name=is_name,
+        reason=change.reason,
+        amount=change.amount,
+        booked_at=change.booked_at,
+        explained_at=explained_at,
     )
 
 

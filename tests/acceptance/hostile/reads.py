@@ -94,7 +94,7 @@ async def values_for(scene: Scene, service: Service, kind: str, path: str) -> di
         "login_id": str(scene.logins.get(kind, 1)),
         "series": "1",
         "host": "1",
-        "meter": "project_vcpu_usage",
+        "meter": "hostile_0",
         "when": "2026-01",
         "token": "x" * 43,
         "number": str(

@@ -106,6 +106,17 @@ def test_a_line_says_what_happened(one: Change, what: str, about: str) -> None:
     assert line.is_name == (about == "other")
 
 
+def test_a_correction_of_usage_leads_to_its_entry_in_the_explained_hour() -> None:
+    corrections = [
+        change(EntryKind.CORRECTION, "5", meter_id=1, flavor_id=0),
+        change(EntryKind.CORRECTION, "5", grant_id=7),
+    ]
+
+    lines = change_lines(facts(left="0", changes=corrections), lambda _: False)
+
+    assert [one.explained_at for one in lines] == ["2026-03-09T00#entry-5", ""]
+
+
 def test_a_project_that_may_not_be_seen_has_no_name() -> None:
     page = facts(left="0", changes=[change(EntryKind.TRANSFER, "-5")], partners={5: PARTNER})
 

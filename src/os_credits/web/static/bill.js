@@ -9,15 +9,17 @@
   const data = JSON.parse(source.textContent);
   const holder = section.firstElementChild;
   const language = document.documentElement.lang || "en";
+  // Days as the rest of the page writes them: 8 Nov.
+  const days = language === "en" ? "en-GB" : language;
   const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const plain = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
-  const when = new Intl.DateTimeFormat(language, {
+  const when = new Intl.DateTimeFormat(days, {
     timeZone: "UTC",
     year: "numeric",
     month: "short",
     ...(data.step === "day" ? { day: "numeric" } : {}),
   });
-  const short = new Intl.DateTimeFormat(language, {
+  const short = new Intl.DateTimeFormat(days, {
     timeZone: "UTC",
     month: "short",
     ...(data.step === "day" ? { day: "numeric" } : { year: "2-digit" }),
