@@ -8,7 +8,7 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,7 +106,7 @@ def routes() -> list[Route]:
     ]
 
 
-async def time_routes(small: Copy, big: Copy, calls: int, only: str) -> list[Row]:
+async def time_routes(small: Copy, big: Copy, calls: int, wanted: Sequence[Route]) -> list[Row]:
     """Ask for each route by each role, in turns at the small and the big cloud."""
     ids: dict[tuple[str, str, str], list[str]] = {}
     timeout = aiohttp.ClientTimeout(total=150)
@@ -115,7 +115,6 @@ async def time_routes(small: Copy, big: Copy, calls: int, only: str) -> list[Row
     ) as session:
         for copy in (small, big):
             await _wait_until_ready(session, copy)
-        wanted = [route for route in routes() if only in route.path]
         for route in wanted:
             for role in ROLES:
                 for copy in (small, big):
@@ -132,7 +131,8 @@ async def time_routes(small: Copy, big: Copy, calls: int, only: str) -> list[Row
                     [seconds[name][one] * 1000 for one in of_copy if one in seconds[name]]
                     for name, of_copy in (("big", big_ids), ("small", small_ids))
                 )
-                rows.append(Row(route.path, role, route.is_page, big_ms, small_ms))
+                is_page = route.is_page or route.is_page_too
+                rows.append(Row(route.path, role, is_page, big_ms, small_ms))
     return rows
 
 
@@ -154,7 +154,8 @@ async def _ask_in_turns(
                 print(f"    {route.path}: nothing is known to ask about")
                 return
             path = paths[number % len(paths)]
-            status, request_id = await _ask(session, copy, path, role, is_page=route.is_page)
+            is_page = route.is_page or route.is_page_too
+            status, request_id = await _ask(session, copy, path, role, is_page=is_page)
             if status != 200:  # noqa: PLR2004
                 refused[status] = refused.get(status, 0) + 1
             elif number >= WARM_UP:

@@ -20,7 +20,7 @@ import asyncpg
 
 from benchmarks.big_cloud import Generator, Size
 from benchmarks.page_targets import targets_in
-from benchmarks.page_times import Copy, table_of, time_routes
+from benchmarks.page_times import Copy, routes, table_of, time_routes
 from os_credits.flows.meters import load_meters, read_meter_file
 from os_credits.settings import BUILT_IN_METERS
 from os_credits.store.migrate import migrate
@@ -64,7 +64,9 @@ def folder_of(size: Size) -> Path:
     return base / f"{size.projects}-{size.resources}"
 
 
-async def time_both(cluster: Cluster, folder: Path, calls: int, only: str) -> str:
+async def time_both(
+    cluster: Cluster, folder: Path, calls: int, only: str, *, pages_only: bool
+) -> str:
     """Ask both copies in turns; gives the table."""
     with ExitStack() as stack:
         copies = []
@@ -76,7 +78,12 @@ async def time_both(cluster: Cluster, folder: Path, calls: int, only: str) -> st
             stack.enter_context(copy.running())
             copies.append(copy)
         small, big = copies
-        return table_of(await time_routes(small, big, calls, only))
+        wanted = [
+            route
+            for route in routes()
+            if only in route.path and (route.is_page or route.is_page_too or not pages_only)
+        ]
+        return table_of(await time_routes(small, big, calls, wanted))
 
 
 def main() -> None:
@@ -86,6 +93,7 @@ def main() -> None:
     parser.add_argument("--resources", type=int, default=100_000)
     parser.add_argument("--calls", type=int, default=200, help="of each route by each role")
     parser.add_argument("--only", default="", help="routes whose path has this text")
+    parser.add_argument("--pages-only", action="store_true", help="leave out JSON routes")
     parser.add_argument("--only-generate", action="store_true")
     parser.add_argument("--document", action="store_true", help="put the table into docs/speed.md")
     given = parser.parse_args()
@@ -101,7 +109,9 @@ def main() -> None:
         asyncio.run(fill(cluster, "big", size))
         if given.only_generate:
             return
-        table = asyncio.run(time_both(cluster, folder, given.calls, given.only))
+        table = asyncio.run(
+            time_both(cluster, folder, given.calls, given.only, pages_only=given.pages_only)
+        )
     print(table)
     TABLE.parent.mkdir(exist_ok=True)
     TABLE.write_text(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from os_credits.web.language import N_, gettext
 from os_credits.web.room import DESK, PageRoute, render, visitor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from multidict import MultiMapping
 
@@ -32,6 +33,7 @@ ROWS_AT_FIRST = 2
 PROJECTS_MAX = 200
 COUNT_MAX = Decimal(10) ** 9
 _DIGITS = -6
+_OUR_NUMBER = re.compile(r"#\d{1,18}")
 NOT_A_COUNT = N_("Please give a number from 0 to a thousand million, with six digits at most.")
 NOT_HOURS = N_("Please give more than 0 hours, and at most 24.")
 NO_FLAVOR = N_("Please choose a flavor.")
@@ -150,10 +152,17 @@ async def _projects(conn: Connection, access: Access) -> list[Project]:
         name=None,
         site=None,
         domain=None,
-        among=None if access.projects is None else sorted(access.projects),
+        among=None if access.projects is None else _first(access.projects),
         after_id=0,
         limit=PROJECTS_MAX + 1,
     )
+
+
+def _first(among: Collection[str]) -> list[str]:
+    """Leave out what is not shown anyway: a person's projects are our numbers, and may be many."""
+    if not all(_OUR_NUMBER.fullmatch(one) for one in among):
+        return sorted(among)
+    return sorted(among, key=lambda one: int(one[1:]))[: PROJECTS_MAX + 1]
 
 
 async def _project(request: web.Request, conn: Connection) -> tuple[Project | None, str]:
