@@ -82,7 +82,7 @@ _PAGE_ANSWERS = {
         status: Answer(meaning, media_type="text/html")
         for status, meaning in (
             (400, "What was sent is wrong; the page names the place"),
-            (401, "The address or the password is wrong"),
+            (401, "A key was sent that is not known"),
             (403, "The visitor lacks the right, or the form does not come from a page of ours"),
             (409, "Several have this name, or it cannot be done as things are"),
             (413, "The form is too large"),
@@ -227,7 +227,10 @@ def _models_of(route: Route) -> Iterator[tuple[Any, JsonSchemaMode]]:
 def _answers(route: Route) -> dict[int, Answer]:
     """Give a route's own answers, and those that every route of its kind can give."""
     if route.is_page:
-        return dict(sorted((_PAGE_ANSWERS | dict(route.answers)).items()))
+        of_pages = dict(_PAGE_ANSWERS)
+        if route.gate is Gate.VISITOR:
+            del of_pages[401]
+        return dict(sorted((of_pages | dict(route.answers)).items()))
     usual = {}
     if route.query is not None or route.body is not None:
         usual[400] = Answer("What was sent is wrong; the message names the place", ErrorShape)

@@ -12,7 +12,6 @@ from os_credits.domain.amount import added
 from os_credits.domain.bill import BillGroup, By, Course, Hours, Order, Subject
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.stretch import LENGTHS, Stretches
-from os_credits.domain.tree import Tree
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.bill_account import read_account
 from os_credits.flows.bill_lines import (
@@ -25,7 +24,8 @@ from os_credits.flows.bill_lines import (
 from os_credits.flows.bill_resources import bill_of_resources
 from os_credits.flows.organisations import numbers_of, resolve_organisation
 from os_credits.flows.projects import resolve_project
-from os_credits.store import batches, bills, organisations, places, projects, retention
+from os_credits.flows.tree import read_tree
+from os_credits.store import batches, bills, organisations, projects, retention
 from os_credits.store.bills import Wanted
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ async def _read_hours(conn: Connection, request: BillRequest) -> list[Hours]:
         return [Hours(0, period.start, period.end, (project.id,))]
     organisation = request.subject.organisation
     assert organisation is not None  # noqa: S101 - a subject is one or the other
-    tree = Tree(await places.read_places(conn))
+    tree = await read_tree(conn)
     stays = tree.stays(organisation.id, period.start, period.end)
     return await bills.read_hours(conn, stays, request.visible)
 

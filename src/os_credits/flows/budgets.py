@@ -21,16 +21,16 @@ from os_credits.domain.instruction import digest_of
 from os_credits.domain.lot import Burned, event_times
 from os_credits.domain.period import floor_hour
 from os_credits.domain.stretch import Stretches
-from os_credits.domain.tree import FOREVER, Tree
+from os_credits.domain.tree import FOREVER
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.organisations import read_spans
+from os_credits.flows.tree import read_tree
 from os_credits.ledger.burn_down import burn_down
 from os_credits.store import (
     batches,
     budgets,
     lots,
     organisations,
-    places,
     rating_state,
     span_sums,
 )
@@ -117,7 +117,7 @@ async def read_budget_balances(
     running = started(await budgets.read_lots(conn, organisation_ids), now)
     if not running:
         return {}
-    tree = Tree(await places.read_places(conn))
+    tree = await read_tree(conn)
     periods = {node: (first_start(of_node), FOREVER) for node, of_node in running.items()}
     spans = await read_spans(conn, tree, periods)
     used = await _sum_used(conn, running, spans)

@@ -13,6 +13,7 @@ from os_credits.domain.period import full_hour
 from os_credits.domain.text import is_blank
 from os_credits.domain.tree import Tree, holds_of, spans_beneath
 from os_credits.errors import Conflict, InvalidInput, NotFound
+from os_credits.flows.tree import read_tree
 from os_credits.store import organisations, places, projects, span_sums
 from os_credits.store.pool import Pool, transaction
 
@@ -139,7 +140,7 @@ async def above_projects(conn: Connection, among: Collection[str]) -> set[int]:
     if not found:
         return set()
     revisions = await organisations.read_memberships_of(conn, found)
-    tree = Tree(await places.read_places(conn))
+    tree = await read_tree(conn)
     return tree.above(holds_of(revisions))
 
 
@@ -168,7 +169,7 @@ async def sum_usage(
     Each hour counts where the project belonged then, as known now; with `own` only the hours of
     projects that hang on the organisation itself.
     """
-    tree = Tree(() if own else await places.read_places(conn))
+    tree = Tree(()) if own else await read_tree(conn)
     spans = await read_spans(conn, tree, {organisation_id: (period.start, period.end)})
     return await span_sums.sum_by_part(conn, spans[organisation_id])
 

@@ -49,6 +49,23 @@ async def read_places(conn: Connection) -> list[Revision]:
     return [tuple(row) for row in rows]
 
 
+# How many revisions there are, and a sum of a hash of each.
+Fingerprint = tuple[int, int]
+
+
+async def read_fingerprint(conn: Connection) -> Fingerprint:
+    """Give what differs as soon as any revision of a place was added."""
+    row = await conn.fetchrow(
+        """
+        SELECT count(*) AS count, coalesce(sum(hash_record_extended(
+            ROW(id, organisation_id, parent_id, valid_from), 0)), 0) AS hash
+        FROM organisation_place
+        """
+    )
+    assert row is not None  # noqa: S101 - a count always gives a row
+    return row["count"], int(row["hash"])
+
+
 async def list_places(
     conn: Connection, organisation_id: int, *, valid_from: datetime | None = None
 ) -> list[Place]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 BILLS = web.AppKey("BILLS", BillBook)
-GROUPS_PER_PAGE = 100
+GROUPS_PER_PAGE = 50
 # Of the print view, which is one sheet after the other.
 GROUPS_PRINTED_MAX = 2000
 # Organisations to choose from; one that is not among them is found by its name.
