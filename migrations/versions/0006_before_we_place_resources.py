@@ -56,7 +56,8 @@ CREATE INDEX whereabouts_host ON whereabouts (host_id, series_id);
 CREATE INDEX whereabouts_hour ON whereabouts (hour);
 """
 
-# All that was used so far is summed by the service, one day after the other.
+# All that was used so far is summed by the service, one day after the other. What a series used on
+# a day that is over stands in `daily_usage`, written by host and read by series from its index.
 SUMS = """
 CREATE TABLE daily_host (
     day       timestamptz NOT NULL CHECK (date_trunc('day', day, 'UTC') = day),
@@ -81,24 +82,29 @@ CREATE TABLE host_usage (
 );
 CREATE INDEX daily_charge_day ON daily_charge (day);
 CREATE INDEX host_usage_host ON host_usage (host_id, length, start);
-CREATE TABLE host_resource (
-    host_id   integer NOT NULL REFERENCES host,
-    day       timestamptz NOT NULL CHECK (date_trunc('day', day, 'UTC') = day),
+CREATE TABLE daily_usage (
     series_id bigint NOT NULL REFERENCES series,
+    day       timestamptz NOT NULL CHECK (date_trunc('day', day, 'UTC') = day),
     flavor_id integer NOT NULL REFERENCES flavor,
+    host_id   integer NOT NULL REFERENCES host,
     quantity  numeric(60, 0) NOT NULL,
+    unpriced  numeric(60, 0) NOT NULL,
+    free      numeric(60, 0) NOT NULL,
+    undecided numeric(60, 0) NOT NULL,
     credits   numeric(30, 6) NOT NULL,
-    PRIMARY KEY (host_id, day, series_id, flavor_id)
-);
-CREATE INDEX host_resource_day ON host_resource (day);
-CREATE TABLE host_usage_day (
+    PRIMARY KEY (series_id, day, flavor_id, host_id)
+        INCLUDE (quantity, unpriced, free, undecided, credits)
+) WITH (autovacuum_vacuum_insert_scale_factor = 0.01);
+CREATE INDEX daily_usage_day ON daily_usage (day);
+CREATE INDEX daily_usage_host ON daily_usage (host_id, day) WHERE host_id <> 0;
+CREATE TABLE summed_day (
     day           timestamptz PRIMARY KEY CHECK (date_trunc('day', day, 'UTC') = day),
     changed_count bigint NOT NULL,
     summed_count  bigint NOT NULL DEFAULT 0,
     summed_at     timestamptz
 );
-CREATE INDEX host_usage_day_due ON host_usage_day (day) WHERE changed_count <> summed_count;
-INSERT INTO host_usage_day (day, changed_count)
+CREATE INDEX summed_day_due ON summed_day (day) WHERE changed_count <> summed_count;
+INSERT INTO summed_day (day, changed_count)
 SELECT day, 1
 FROM (SELECT least((SELECT min(hour) FROM usage), (SELECT min(day) FROM daily_charge)) AS first) f
 CROSS JOIN generate_series(date_trunc('day', f.first, 'UTC'), now(), interval '24 hours') AS day;

@@ -13,12 +13,17 @@ branch_labels = None
 depends_on = None
 
 # Derived from accounts by a job, and only for sorting and counting: what is shown is computed.
+# The level says how little is left: less than half of the grants that are valid, a fifth, nothing.
 FIGURES = """
 CREATE TABLE project_figure (
     project_id  bigint PRIMARY KEY REFERENCES project,
     balance     numeric(30, 6) NOT NULL,
     granted_now numeric(30, 6) NOT NULL,
-    used        numeric(30, 6) NOT NULL
+    used        numeric(30, 6) NOT NULL,
+    level       smallint NOT NULL GENERATED ALWAYS AS (
+        CASE WHEN balance < 0 OR (granted_now > 0 AND balance <= 0) THEN 3
+             WHEN balance < granted_now * 0.2 THEN 2
+             WHEN balance < granted_now * 0.5 THEN 1 ELSE 0 END) STORED
 );
 """
 

@@ -11,7 +11,7 @@ from os_credits.domain.mail import Addressing, Channel, Language
 from os_credits.flows import book, deliver, forecast, invitations, notice, overview
 from os_credits.flows import closing as ends
 from os_credits.flows.clock import Clock, Job
-from os_credits.flows.host_usage import HostSums
+from os_credits.flows.day_sums import DaySums
 from os_credits.flows.keys import KeyRing
 from os_credits.flows.lots import pass_time
 from os_credits.flows.notice import Watch
@@ -36,7 +36,7 @@ from os_credits.store.pool import Pool
 REFRESH_SECONDS = 60.0
 RETAIN_SECONDS = 600.0
 # It rests longer where it has much to do.
-HOSTS_SECONDS = 5.0
+DAY_SUMS_SECONDS = 5.0
 PORTAL_SECONDS = 10.0
 GIVE_UP_SECONDS = 600.0
 REPORT_SECONDS = 10.0
@@ -79,7 +79,7 @@ def jobs_of(
         ),
         Job("seal", settings.book_interval_seconds, Sealer(pool, rater, grace=grace).run),
         Job("forecast", settings.forecast_interval_seconds, lambda: forecast.run(pool)),
-        Job("hosts", HOSTS_SECONDS, HostSums(pool).run),
+        Job("day_sums", DAY_SUMS_SECONDS, DaySums(pool).run),
         Job("retain", RETAIN_SECONDS, lambda: retain(rater, kept), again_if_busy=True),
         Job(
             "prune_logins",

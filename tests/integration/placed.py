@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import HOUR_MS
-from os_credits.flows.host_usage import sum_due_days
+from os_credits.flows.day_sums import sum_due_days
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.store.pool import connection
 

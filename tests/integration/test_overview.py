@@ -64,7 +64,9 @@ async def test_figures_are_those_of_the_balances(core: Core) -> None:
 
     async with snapshot(core.pool) as conn:
         balances = await read_balances(conn, ids)
-        rows = await conn.fetch("SELECT * FROM project_figure ORDER BY project_id")
+        rows = await conn.fetch(
+            "SELECT project_id, balance, granted_now, used FROM project_figure ORDER BY 1"
+        )
     assert [tuple(row) for row in rows] == [
         (one, balances[one].current, balances[one].granted_now, balances[one].used) for one in ids
     ]

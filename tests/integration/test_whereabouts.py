@@ -12,7 +12,7 @@ import pytest
 
 from os_credits.domain.period import DAY_MS, HOUR_MS, from_ms
 from os_credits.flows.exclusions import ExclusionRequest, exclude, lift
-from os_credits.flows.host_usage import HostSums, sum_due_days
+from os_credits.flows.day_sums import DaySums, sum_due_days
 from os_credits.flows.meters import MeterFile, load_meters
 from os_credits.flows.prices import set_price
 from os_credits.flows.retain import Kept, retain
@@ -297,7 +297,7 @@ async def test_usage_that_did_not_change_is_summed_once(core: Core) -> None:
 
 async def test_the_job_rests_longer_than_it_works(core: Core) -> None:
     ticks = iter([0.0, 0.0, 2.0, 50.0, 102.0, 103.0])
-    job = HostSums(core.pool, clock=lambda: next(ticks))
+    job = DaySums(core.pool, clock=lambda: next(ticks))
     await core.push([server(await base(core) + hour * HOUR_MS, "n1") for hour in range(4)])
     await core.rate()
 
@@ -311,20 +311,22 @@ async def test_the_job_rests_longer_than_it_works(core: Core) -> None:
 async def forget_sums(core: Core) -> None:
     """Throw all sums away, and mark all days."""
     async with transaction(core.pool) as conn:
-        for table in ("host_usage", "host_resource"):
+        for table in ("host_usage", "daily_usage"):
             await conn.execute(f"DELETE FROM {table}")
-        await conn.execute("UPDATE host_usage_day SET changed_count = changed_count + 1")
+        await conn.execute("UPDATE summed_day SET changed_count = changed_count + 1")
 
 
 MONTHS = "SELECT * FROM host_usage WHERE length = 'month' ORDER BY 2, 3, 4, 5"
 # Resources of days that are over, held against what their hosts have.
 DIFFERENT = """
     SELECT count(*) FROM (
-        SELECT r.day, r.host_id, s.meter_id, r.flavor_id, sum(r.quantity) AS quantity,
-               sum(r.credits) AS credits, count(*) AS resource_count
-        FROM host_resource r JOIN series s ON s.id = r.series_id GROUP BY 1, 2, 3, 4
+        SELECT r.day, r.host_id, s.meter_id, r.flavor_id,
+               sum(r.quantity + r.unpriced + r.free) AS quantity, sum(r.credits) AS credits,
+               count(*) AS resource_count
+        FROM daily_usage r JOIN series s ON s.id = r.series_id
+        WHERE r.quantity + r.unpriced + r.free > 0 GROUP BY 1, 2, 3, 4
     ) r FULL JOIN (
-        SELECT * FROM host_usage WHERE length = 'day' AND host_id <> 0
+        SELECT * FROM host_usage WHERE length = 'day'
           AND start < date_trunc('day', now(), 'UTC')
     ) u ON u.start = r.day AND u.host_id = r.host_id AND u.meter_id = r.meter_id
        AND u.flavor_id = r.flavor_id

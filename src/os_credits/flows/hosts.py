@@ -20,11 +20,11 @@ from os_credits.store import (
     batches,
     flavors,
     host_reads,
-    host_usage,
     hosts,
     meters,
     projects,
     resource_places,
+    summed_days,
 )
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ async def read_hosts(conn: Connection, asked: Asked) -> HostReport:
         totals,
         _cursor(lines[-1]) if has_more else None,
         None if meter_id is None else known[meter_id],
-        await host_usage.read_summed_at(conn),
+        await summed_days.read_summed_at(conn),
         sorted(one.name for one in known.values()),
     )
 

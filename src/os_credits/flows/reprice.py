@@ -14,7 +14,7 @@ from os_credits.domain.amount import from_micro, to_micro
 from os_credits.domain.period import DAY_MS, EPOCH, from_ms
 from os_credits.flows.burn import follow_charges
 from os_credits.rating.charge import credits_of_usage
-from os_credits.store import batches, charges, host_usage, projects, usage
+from os_credits.store import batches, charges, projects, summed_days, usage
 from os_credits.store.slices import slices
 from os_credits.store.usage import Chosen, UsageRow
 
@@ -152,7 +152,7 @@ async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricin
         await usage.copy_usage(conn, [one.row for one in repriced if one.row.key not in stored])
         await usage.put_usage(conn, [one.row for one in repriced if one.row.key in stored])
         change.add(await _move_charges(conn, repriced))
-    await host_usage.mark_days(conn, _days(one.key for one in new))
+    await summed_days.mark_days(conn, _days(one.key for one in new))
     return change
 
 
@@ -246,7 +246,7 @@ async def _write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None
     for part in slices(len(repriced)):
         await usage.put_usage(conn, [one.row for one in repriced[part]])
         await _move_charges(conn, repriced[part])
-    await host_usage.mark_days(conn, _days(one.row.key for one in repriced))
+    await summed_days.mark_days(conn, _days(one.row.key for one in repriced))
 
 
 def _days(keys: Iterable[UsageKey]) -> set[int]:

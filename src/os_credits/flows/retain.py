@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.period import EPOCH, floor_day, to_ms
 from os_credits.flows.rate import RatedElsewhere
-from os_credits.store import batches, host_usage, rating_state, retention
+from os_credits.store import batches, host_usage, rating_state, retention, summed_days
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +93,7 @@ async def _drop_usage(conn: Connection, state: Retention, old: datetime) -> bool
     while day < until:  # one at a time: a statement has its time limit
         await retention.sum_days(conn, day, day + DAY)
         await host_usage.keep_parts(conn, day)
-        await host_usage.mark_days(conn, [to_ms(day)])
+        await summed_days.mark_days(conn, [to_ms(day)])
         day += DAY
     await retention.drop_usage(conn, until)
     return True

@@ -16,7 +16,7 @@ from os_credits.domain.period import DAY_MS, HOUR_MS, to_ms
 from os_credits.domain.whereabouts import NOWHERE, Whereabouts
 from os_credits.rating import whereabouts as rules
 from os_credits.rating.whereabouts import Touched
-from os_credits.store import host_usage, whereabouts
+from os_credits.store import summed_days, whereabouts
 from os_credits.store.slices import slices
 from os_credits.store.whereabouts import Move
 
@@ -224,4 +224,4 @@ async def _write(
     if gone:
         await whereabouts.delete_moves(conn, gone)
     if days:
-        await host_usage.mark_days(conn, (day * DAY_MS for day in days))
+        await summed_days.mark_days(conn, (day * DAY_MS for day in days))

@@ -1,4 +1,7 @@
-"""What bills are made of: tables `booked_usage`, `entry`, `charge`, `usage`, `daily_charge`."""
+"""What bills are made of: tables `booked_usage`, `entry`, `charge`, `usage`, `daily_charge`.
+
+Quantities come by days from `daily_usage`, as far as whole days are wanted and summed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.bill import By, GroupKey, Hours, Metered, Order, Place, Used
 from os_credits.domain.period import EPOCH
+from os_credits.store.daily_usage import cut, series_arguments, whole_days, with_used
+from os_credits.store.series import list_series_of_resource
+from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -273,23 +279,51 @@ async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[
     """
     if not hours:
         return {}
+    open_days = await read_open_days(conn)
     rows = await conn.fetch(
         """
-        WITH span AS (
-            SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
-                          AS s(part, project_id, start, "end")
+        WITH span AS MATERIALIZED (
+            SELECT s.*, t.id AS series_id, t.meter_id
+            FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+                        $9::timestamptz[], $10::timestamptz[])
+                 AS s(part, project_id, start, "end", first_day, end_day)
+            JOIN series t ON t.project_id = s.project_id
+        ), open AS MATERIALIZED (
+            SELECT * FROM unnest($11::timestamptz[], $12::timestamptz[]) AS o(start, "end")
+        ), single AS (
+            SELECT part, project_id, series_id, meter_id, start, first_day AS "end" FROM span
+            UNION ALL
+            SELECT part, project_id, series_id, meter_id, end_day, "end" FROM span
+            UNION ALL
+            SELECT s.part, s.project_id, s.series_id, s.meter_id, greatest(o.start, s.first_day),
+                   least(o."end", s.end_day)
+            FROM open o CROSS JOIN span s
         ), found AS (
-            SELECT w.part, w.project_id, u.hour AS at, s.meter_id, u.flavor_id,
-                   CASE WHEN u.credits IS NULL THEN 0 ELSE u.quantity END AS quantity,
-                   CASE WHEN u.credits IS NULL THEN u.quantity ELSE 0 END AS unpriced,
-                   false AS is_cut
-            FROM span w JOIN series s ON s.project_id = w.project_id
-            JOIN usage u ON u.series_id = s.id AND u.hour >= w.start AND u.hour < w."end"
-            WHERE u.hour >= $5 AND u.hour < $6 AND (u.kind = 0 OR u.credits > 0)
+            SELECT w.part, w.project_id, d.day AS at, w.meter_id, d.flavor_id, d.quantity,
+                   d.unpriced, false AS is_cut
+            FROM span w CROSS JOIN LATERAL (
+                SELECT * FROM daily_usage u
+                WHERE u.series_id = w.series_id AND u.day >= w.first_day AND u.day < w.end_day
+                OFFSET 0
+            ) d
+            WHERE NOT EXISTS (SELECT FROM open o WHERE d.day >= o.start AND d.day < o."end")
+            UNION ALL
+            SELECT w.part, w.project_id, u.hour, w.meter_id, u.flavor_id,
+                   CASE WHEN u.credits IS NULL THEN 0 ELSE u.quantity END,
+                   CASE WHEN u.credits IS NULL THEN u.quantity ELSE 0 END, false
+            FROM single w CROSS JOIN LATERAL (
+                SELECT * FROM usage
+                WHERE series_id = w.series_id AND hour >= w.start AND hour < w."end"
+                  AND (kind = 0 OR credits > 0) AND hour >= $5 AND hour < $6
+                OFFSET 0
+            ) u
+            WHERE w.start < w."end"
             UNION ALL
             SELECT w.part, w.project_id, d.day, d.meter_id, d.flavor_id, d.quantity, 0,
                    d.day < w.start OR d.day + interval '1 day' > w."end"
-            FROM span w JOIN daily_charge d ON d.project_id = w.project_id
+            FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+                 AS w(part, project_id, start, "end")
+            JOIN daily_charge d ON d.project_id = w.project_id
                 AND d.day > w.start - interval '1 day' AND d.day < w."end"
         )
         SELECT CASE $7 WHEN 'part' THEN part WHEN 'project' THEN project_id
@@ -305,6 +339,9 @@ async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[
         max(one.end for one in hours),
         by,
         _UNIT.get(by),
+        *_flat_days(hours),
+        open_days.starts,
+        open_days.ends,
     )
     return _metered(rows)
 
@@ -313,6 +350,12 @@ def _flat(hours: Sequence[Hours]) -> tuple[Sequence[object], ...]:
     """Give part, project, start and end of each project's hours."""
     flat = [(one.part, number, one.start, one.end) for one in hours for number in one.project_ids]
     return tuple([row[column] for row in flat] for column in range(4))
+
+
+def _flat_days(hours: Sequence[Hours]) -> tuple[list[datetime], list[datetime]]:
+    """Give the first and the end of the whole days of each project's hours."""
+    flat = [whole_days(one.start, one.end) for one in hours for _ in one.project_ids]
+    return [first for first, _ in flat], [end for _, end in flat]
 
 
 def _metered(rows: Sequence[Record]) -> dict[LineKey, Metered]:
@@ -374,34 +417,34 @@ async def sum_resources(
 
     Of days whose hours were dropped only whole ones are in it.
     """
+    series_ids = await list_series_of_resource(conn, project_id, resource)
     rows = await conn.fetch(
-        """
-        WITH found AS (
-            SELECT s.resource, u.hour AS at, s.meter_id, u.flavor_id, u.credits,
-                   CASE WHEN u.credits IS NULL THEN 0 ELSE u.quantity END AS quantity,
-                   CASE WHEN u.credits IS NULL THEN u.quantity ELSE 0 END AS unpriced
-            FROM series s JOIN usage u ON u.series_id = s.id
-            WHERE s.project_id = $1 AND u.hour >= $2 AND u.hour < $3
-              AND (u.kind = 0 OR u.credits > 0) AND ($4::text IS NULL OR s.resource = $4)
-            UNION ALL
-            SELECT s.resource, d.day, d.meter_id, d.flavor_id, d.credits, d.quantity, 0
-            FROM daily_charge d JOIN series s ON s.id = d.series_id
-            WHERE d.project_id = $1 AND d.day >= $2 AND d.day <= $3::timestamptz - interval '1 day'
-              AND ($4::text IS NULL OR s.resource = $4)
-        )
-        SELECT CASE $5 WHEN 'resource' THEN resource END AS resource,
-               CASE $5 WHEN 'meter' THEN meter_id ELSE 0 END AS number,
-               CASE WHEN $6::text IS NULL THEN 'epoch'
-                    ELSE date_trunc($6, at, 'UTC') END AS start,
-               meter_id, flavor_id, coalesce(sum(credits), 0) AS credits,
-               sum(quantity) AS quantity, sum(unpriced) AS unpriced
-        FROM found GROUP BY 1, 2, 3, 4, 5 HAVING sum(quantity) + sum(unpriced) <> 0
-        ORDER BY 1, 2, 3, 4, 5
-        """,
+        with_used(
+            """
+            , found AS (
+                SELECT series_id, at, flavor_id, credits, quantity, unpriced FROM used
+                UNION ALL
+                SELECT series_id, day, flavor_id, credits, quantity, 0 FROM daily_charge
+                WHERE project_id = $6 AND series_id = ANY($1::bigint[]) AND day >= $7
+                  AND day <= $8::timestamptz - interval '1 day'
+            )
+            SELECT CASE $9 WHEN 'resource' THEN s.resource END AS resource,
+                   CASE $9 WHEN 'meter' THEN s.meter_id ELSE 0 END AS number,
+                   CASE WHEN $10::text IS NULL THEN 'epoch'
+                        ELSE date_trunc($10, at, 'UTC') END AS start,
+                   s.meter_id, f.flavor_id, sum(credits) AS credits, sum(quantity) AS quantity,
+                   sum(unpriced) AS unpriced
+            FROM found f JOIN series s ON s.id = f.series_id
+            GROUP BY 1, 2, 3, 4, 5 HAVING sum(quantity) + sum(unpriced) <> 0
+            ORDER BY 1, 2, 3, 4, 5
+            """
+        ),
+        *series_arguments(
+            series_ids, cut(await read_open_days(conn), period.start, period.end)
+        ),
         project_id,
         period.start,
         period.end,
-        resource,
         by,
         _UNIT.get(by),
     )

@@ -274,8 +274,10 @@ async def list_resources(
                    least(coalesce(until, 'infinity'), $4::timestamptz) AS until
             FROM move WHERE host_id = $1
         ), used AS (
-            SELECT series_id, flavor_id, day, quantity, credits FROM host_resource
-            WHERE host_id = $1 AND day >= $2::timestamptz AND day < $3::timestamptz
+            SELECT series_id, flavor_id, day, quantity + unpriced + free AS quantity, credits
+            FROM daily_usage
+            WHERE host_id = $1 AND host_id <> 0 AND day >= $2::timestamptz
+              AND day < $3::timestamptz AND quantity + unpriced + free > 0
             UNION ALL
             SELECT u.series_id, u.flavor_id, date_trunc('day', u.hour, 'UTC'), u.quantity,
                    u.credits

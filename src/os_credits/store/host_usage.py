@@ -1,22 +1,19 @@
-"""Table `host_usage`: what was used on each host, by day, third of a month and month.
+"""Tables `daily_usage`, by series and host, and `host_usage`: by host, meter and flavor.
 
-In each by meter and flavor.
+The first is of days that are over and whose hours are kept; the second is by day, third of a month
+and month.
 
-It is never money: everything in it can be summed anew from usage (or, where that was dropped,
-from its daily sums) and whereabouts. `host_usage_day` says of which days that is due; a day's
-usage that was dropped has its parts in `daily_host`, where a series was on several hosts.
+Neither is money: everything in them can be summed anew from usage (or, where that was dropped,
+from its daily sums) and whereabouts. `summed_day` says of which days that is due; a day's usage
+that was dropped has its parts in `daily_host`, where a series was on several hosts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from os_credits.domain.period import from_ms
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from os_credits.store.pool import Connection
@@ -28,29 +25,6 @@ STATEMENT_SECONDS_MAX = 300
 _DAY = timedelta(hours=24)
 
 
-@dataclass(frozen=True, slots=True)
-class DueDay:
-    """A day that changed since it was summed, and the count of changes so far."""
-
-    day: datetime
-    changed_count: int
-
-
-async def mark_days(conn: Connection, days_ms: Iterable[int]) -> None:
-    """Let these days (ms) be summed anew, once this transaction is committed."""
-    days = [from_ms(ms) for ms in sorted(set(days_ms))]
-    if not days:
-        return
-    await conn.execute(
-        """
-        INSERT INTO host_usage_day AS d (day, changed_count)
-        SELECT day, 1 FROM unnest($1::timestamptz[]) AS n(day) ORDER BY day
-        ON CONFLICT (day) DO UPDATE SET changed_count = d.changed_count + 1
-        """,
-        days,
-    )
-
-
 async def take_lock(conn: Connection) -> bool:
     """Be the only one who sums until this transaction ends; false if somebody else does."""
     taken: bool = await conn.fetchval("SELECT pg_try_advisory_xact_lock($1)", ADVISORY_LOCK)
@@ -59,84 +33,73 @@ async def take_lock(conn: Connection) -> bool:
     return taken
 
 
-async def list_due(conn: Connection, yesterday: datetime) -> list[DueDay]:
-    """Give the days that are to be summed, the newest first.
-
-    Yesterday is one of them if it was not summed since it ended.
-    """
-    rows = await conn.fetch(
-        """
-        SELECT day, changed_count FROM host_usage_day
-        WHERE changed_count <> summed_count
-           OR (day = $1 AND summed_at < day + interval '24 hours')
-        ORDER BY day DESC
-        """,
-        yesterday,
-    )
-    return [DueDay(row["day"], row["changed_count"]) for row in rows]
-
-
 async def forget_day(conn: Connection, day: datetime) -> None:
     """Remove what is summed of a day."""
     await conn.execute("DELETE FROM host_usage WHERE length = 'day' AND start = $1", day)
-    await conn.execute("DELETE FROM host_resource WHERE day = $1", day)
+    await conn.execute("DELETE FROM daily_usage WHERE day = $1", day)
 
 
-async def forget_resources(conn: Connection, until: datetime) -> None:
-    """Remove what single resources used on hosts on days before `until`."""
-    await conn.execute("DELETE FROM host_resource WHERE day < $1", until)
+async def sum_day(conn: Connection, day: datetime) -> None:
+    """Sum a day's usage by host, meter and flavor; nothing is summed of it yet.
 
-
-async def sum_day(conn: Connection, day: datetime, *, with_resources: bool) -> None:
-    """Sum a day's usage by host, meter and flavor, maybe also by resource; nothing is summed yet.
-
-    A series that stays where it is all day is looked up once, another one hour by hour.
+    Of a day that is over (by the start of this transaction, which is noted) also by series: what
+    counts (`quantity`), what has no price yet, what an
+    operator let go free, and what nobody has decided about. A series that stays where it is all
+    day is looked up once, another one hour by hour.
     """
     await conn.execute(
         """
         WITH moved AS MATERIALIZED (
             SELECT DISTINCT series_id FROM whereabouts WHERE hour > $1 AND hour < $2
+        ), measured AS NOT MATERIALIZED (
+            SELECT series_id, hour, flavor_id, credits,
+                   CASE WHEN credits IS NOT NULL AND (kind = 0 OR credits > 0)
+                        THEN quantity END AS quantity,
+                   CASE WHEN credits IS NULL AND kind = 0 THEN quantity END AS unpriced,
+                   CASE WHEN credits = 0 AND kind <> 0 THEN quantity END AS free,
+                   CASE WHEN credits IS NULL AND kind <> 0 THEN quantity END AS undecided
+            FROM usage WHERE hour >= $1 AND hour < $2 AND quantity > 0
         ), settled AS (
-            SELECT u.series_id, u.flavor_id, sum(u.quantity) AS quantity,
-                   sum(u.credits) AS credits
-            FROM usage u
-            WHERE u.hour >= $1 AND u.hour < $2 AND u.quantity > 0
-              AND (u.kind = 0 OR u.credits IS NOT NULL)
-              AND NOT EXISTS (SELECT FROM moved m WHERE m.series_id = u.series_id)
-            GROUP BY u.series_id, u.flavor_id
+            SELECT series_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
+                   sum(free) AS free, sum(undecided) AS undecided, sum(credits) AS credits
+            FROM measured u
+            WHERE NOT EXISTS (SELECT FROM moved m WHERE m.series_id = u.series_id)
+            GROUP BY series_id, flavor_id
         ), part AS (
-            SELECT s.series_id, s.flavor_id, s.quantity, s.credits, w.host_id
+            SELECT s.*, w.host_id
             FROM settled s LEFT JOIN LATERAL (
                 SELECT host_id FROM whereabouts w
                 WHERE w.series_id = s.series_id AND w.hour <= $1 ORDER BY w.hour DESC LIMIT 1
             ) w ON true
             UNION ALL
-            SELECT u.series_id, u.flavor_id, u.quantity, u.credits, w.host_id
-            FROM moved m JOIN usage u ON u.series_id = m.series_id LEFT JOIN LATERAL (
+            SELECT u.series_id, u.flavor_id, u.quantity, u.unpriced, u.free, u.undecided,
+                   u.credits, w.host_id
+            FROM moved m JOIN measured u ON u.series_id = m.series_id LEFT JOIN LATERAL (
                 SELECT host_id FROM whereabouts w
                 WHERE w.series_id = u.series_id AND w.hour <= u.hour ORDER BY w.hour DESC LIMIT 1
             ) w ON true
-            WHERE u.hour >= $1 AND u.hour < $2 AND u.quantity > 0
-              AND (u.kind = 0 OR u.credits IS NOT NULL)
         ), summed AS MATERIALIZED (
             SELECT coalesce(host_id, 0) AS host_id, series_id, flavor_id,
-                   sum(quantity) AS quantity, coalesce(sum(credits), 0) AS credits
+                   coalesce(sum(quantity), 0) AS quantity, coalesce(sum(unpriced), 0) AS unpriced,
+                   coalesce(sum(free), 0) AS free, coalesce(sum(undecided), 0) AS undecided,
+                   coalesce(sum(credits), 0) AS credits
             FROM part GROUP BY coalesce(host_id, 0), series_id, flavor_id
         ), kept AS (
-            INSERT INTO host_resource (host_id, day, series_id, flavor_id, quantity, credits)
-            SELECT host_id, $1, series_id, flavor_id, quantity, credits FROM summed
-            WHERE $3::boolean AND host_id <> 0
+            INSERT INTO daily_usage (series_id, day, flavor_id, host_id, quantity, unpriced, free,
+                                     undecided, credits)
+            SELECT series_id, $1, flavor_id, host_id, quantity, unpriced, free, undecided, credits
+            FROM summed WHERE now() >= $2 ORDER BY host_id, series_id
         )
         INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
                                 resource_count)
-        SELECT 'day', $1, p.host_id, s.meter_id, p.flavor_id, sum(p.quantity), sum(p.credits),
-               count(*)
+        SELECT 'day', $1, p.host_id, s.meter_id, p.flavor_id,
+               sum(p.quantity + p.unpriced + p.free), sum(p.credits), count(*)
         FROM summed p JOIN series s ON s.id = p.series_id
+        WHERE p.quantity + p.unpriced + p.free > 0
         GROUP BY p.host_id, s.meter_id, p.flavor_id
         """,
         day,
         day + _DAY,
-        with_resources,
         timeout=STATEMENT_SECONDS_MAX,
     )
 
@@ -189,18 +152,6 @@ async def sum_days(conn: Connection, length: str, start: datetime, end: datetime
     )
 
 
-async def note_summed(conn: Connection, due: DueDay) -> None:
-    """Say that a day is summed up to its changes so far; the last statement of a transaction.
-
-    Rating waits for this row, so the commit should follow at once.
-    """
-    await conn.execute(
-        "UPDATE host_usage_day SET summed_count = $2, summed_at = now() WHERE day = $1",
-        due.day,
-        due.changed_count,
-    )
-
-
 async def keep_parts(conn: Connection, day: datetime) -> None:
     """Keep what each host had of a day's usage that is to be dropped, where that was several.
 
@@ -233,14 +184,3 @@ async def keep_parts(conn: Connection, day: datetime) -> None:
         day + _DAY,
         timeout=STATEMENT_SECONDS_MAX,
     )
-
-
-async def read_summed_at(conn: Connection) -> datetime | None:
-    """Give when the newest days were summed last, None if they never were."""
-    moment: datetime | None = await conn.fetchval(
-        """
-        SELECT max(summed_at) FROM host_usage_day
-        WHERE day >= (SELECT max(day) FROM host_usage_day) - interval '48 hours'
-        """
-    )
-    return moment

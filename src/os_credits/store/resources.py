@@ -1,7 +1,6 @@
 """Tables `series`, `usage`, `daily_charge` and `sample`: what resources were, and what they cost.
 
-What a resource cost in all is its hourly usage and, of days whose hours were dropped, its daily
-charges: so the resources of a project add up to its charges, to the last digit.
+What a resource cost in all is its usage and, of days whose hours were dropped, its daily charges: so the resources of a project add up to its charges, to the last digit.
 """
 
 from __future__ import annotations
@@ -9,6 +8,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from os_credits.store.daily_usage import cut, cut_all, series_arguments, with_used
+from os_credits.store.series import list_series_of_project
+from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -163,25 +166,26 @@ async def sum_costs(
 ) -> dict[int, Cost]:
     """Sum what series of a project cost to date; `recent_since` is the start of a UTC day."""
     rows = await conn.fetch(
-        """
-        WITH daily AS MATERIALIZED (
-            SELECT series_id, sum(credits) AS credits,
-                   coalesce(sum(credits) FILTER (WHERE day >= $3), 0) AS recent
-            FROM daily_charge WHERE project_id = $1 AND series_id = ANY($2::bigint[])
-            GROUP BY series_id
-        )
-        SELECT w.id, h.credits + coalesce(d.credits, 0) AS credits,
-               h.recent + coalesce(d.recent, 0) AS recent
-        FROM unnest($2::bigint[]) AS w(id)
-        CROSS JOIN LATERAL (
-            SELECT coalesce(sum(credits), 0) AS credits,
-                   coalesce(sum(credits) FILTER (WHERE hour >= $3), 0) AS recent
-            FROM usage WHERE usage.series_id = w.id
-        ) h
-        LEFT JOIN daily d ON d.series_id = w.id
-        """,
+        with_used(
+            """
+            , dropped AS MATERIALIZED (
+                SELECT series_id, sum(credits) AS credits,
+                       coalesce(sum(credits) FILTER (WHERE day >= $7), 0) AS recent
+                FROM daily_charge WHERE project_id = $6 AND series_id = ANY($1::bigint[])
+                GROUP BY series_id
+            ), kept AS (
+                SELECT series_id, sum(credits) AS credits,
+                       coalesce(sum(credits) FILTER (WHERE at >= $7), 0) AS recent
+                FROM used GROUP BY series_id
+            )
+            SELECT w.id, coalesce(k.credits, 0) + coalesce(d.credits, 0) AS credits,
+                   coalesce(k.recent, 0) + coalesce(d.recent, 0) AS recent
+            FROM unnest($1::bigint[]) AS w(id)
+            LEFT JOIN kept k ON k.series_id = w.id LEFT JOIN dropped d ON d.series_id = w.id
+            """
+        ),
+        *series_arguments(series_ids, cut_all(await read_open_days(conn))),
         project_id,
-        series_ids,
         recent_since,
     )
     return {row["id"]: Cost(row["credits"], row["recent"]) for row in rows}
@@ -367,25 +371,21 @@ async def sum_by_resource(
 
     The period may be of hours where these are kept.
     """
+    series_ids = await list_series_of_project(conn, project_id, meter_id=None, series_id=None)
     rows = await conn.fetch(
-        """
-        WITH daily AS MATERIALIZED (
-            SELECT series_id, sum(credits) AS credits FROM daily_charge
-            WHERE project_id = $1 AND day >= $2 AND day < $3 GROUP BY series_id
-        )
-        SELECT id, meter_id, resource, identity, credits
-        FROM (
-            SELECT s.id, s.meter_id, s.resource, s.identity,
-                   h.credits + coalesce(d.credits, 0) AS credits
-            FROM series s LEFT JOIN daily d ON d.series_id = s.id
-            CROSS JOIN LATERAL (
-                SELECT coalesce(sum(credits), 0) AS credits FROM usage
-                WHERE usage.series_id = s.id AND hour >= $2 AND hour < $3
-            ) h
-            WHERE s.project_id = $1
-        ) used
-        WHERE credits <> 0 ORDER BY credits DESC, id
-        """,
+        with_used(
+            """
+            SELECT s.id, s.meter_id, s.resource, s.identity, sum(p.credits) AS credits
+            FROM (
+                SELECT series_id, credits FROM used
+                UNION ALL
+                SELECT series_id, credits FROM daily_charge
+                WHERE project_id = $6 AND day >= $7 AND day < $8
+            ) p JOIN series s ON s.id = p.series_id
+            GROUP BY s.id HAVING sum(p.credits) <> 0 ORDER BY sum(p.credits) DESC, s.id
+            """
+        ),
+        *series_arguments(series_ids, cut(await read_open_days(conn), start, end)),
         project_id,
         start,
         end,

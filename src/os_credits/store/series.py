@@ -25,6 +25,21 @@ async def list_series_of_project(
     return [row["id"] for row in rows]
 
 
+async def list_series_of_resource(
+    conn: Connection, project_id: int, resource: str | None
+) -> list[int]:
+    """Give the ids of a project's series, or of those of one resource."""
+    rows = await conn.fetch(
+        """
+        SELECT id FROM series WHERE project_id = $1 AND ($2::text IS NULL OR resource = $2)
+        ORDER BY id
+        """,
+        project_id,
+        resource,
+    )
+    return [row["id"] for row in rows]
+
+
 async def list_series_of_meter(conn: Connection, meter_id: int) -> list[int]:
     """Give the ids of all series of a meter."""
     rows = await conn.fetch("SELECT id FROM series WHERE meter_id = $1 ORDER BY id", meter_id)

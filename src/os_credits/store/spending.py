@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 from os_credits.domain.entry import EntryKind
 from os_credits.domain.usage import UsageKind
+from os_credits.store.daily_usage import cut, series_arguments, with_used
+from os_credits.store.series import list_series_of_project
+from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -253,23 +256,18 @@ async def sum_metered(
     conn: Connection, project_id: int, *, start: datetime, end: datetime
 ) -> list[Metered]:
     """Sum what a project was metered (billed, or settled so), as far as hours are kept."""
+    series_ids = await list_series_of_project(conn, project_id, meter_id=None, series_id=None)
     rows = await conn.fetch(
-        """
-        SELECT s.meter_id, u.flavor_id, sum(u.quantity) AS quantity,
-               coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NULL), 0) AS unpriced
-        FROM series s CROSS JOIN LATERAL (
-            SELECT flavor_id, quantity, credits FROM usage
-            WHERE usage.series_id = s.id AND hour >= $2 AND hour < $3
-              AND (kind = 0 OR credits > 0)
-            OFFSET 0
-        ) u
-        WHERE s.project_id = $1
-        GROUP BY s.meter_id, u.flavor_id HAVING sum(u.quantity) > 0
-        ORDER BY s.meter_id, u.flavor_id
-        """,
-        project_id,
-        start,
-        end,
+        with_used(
+            """
+            SELECT s.meter_id, u.flavor_id, sum(u.quantity + u.unpriced) AS quantity,
+                   sum(u.unpriced) AS unpriced
+            FROM used u JOIN series s ON s.id = u.series_id
+            GROUP BY s.meter_id, u.flavor_id HAVING sum(u.quantity + u.unpriced) > 0
+            ORDER BY s.meter_id, u.flavor_id
+            """
+        ),
+        *series_arguments(series_ids, cut(await read_open_days(conn), start, end)),
     )
     return [
         Metered(row["meter_id"], row["flavor_id"], int(row["quantity"]), int(row["unpriced"]))

@@ -204,6 +204,8 @@ def teach(environment: Environment) -> None:
 
 def _filled(text: str, values: Mapping[str, Any]) -> Markup:
     """Put values into a text of ours, which may hold markup; the values may not."""
+    if not values and "%" not in text:
+        return Markup(text)  # noqa: S704 - the text is ours
     safe = {name: legible(value) if type(value) is str else value for name, value in values.items()}
     return Markup(text) % safe  # noqa: S704 - the text is ours, Markup escapes the values
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from os_credits.domain.mail import Language
 from os_credits.domain.text import legible
@@ -129,13 +129,13 @@ def shortened(name: str) -> str:
 
 def isolated(name: str) -> Markup:
     """Write a name so that its direction of writing moves nothing beside it."""
-    return Markup("<bdi>{}</bdi>").format(legible(name))
+    return Markup(f"<bdi>{escape(legible(name))}</bdi>")  # noqa: S704 - the name is escaped
 
 
 def breakable(name: str) -> Markup:
     """Isolate a long name, and let it break after its underscores, which browsers do not do."""
-    parts = legible(name).split("_")
-    return Markup("<bdi>{}</bdi>").format(Markup("_<wbr>").join(parts))
+    parts = escape(legible(name)).split("_")
+    return Markup(f"<bdi>{'_<wbr>'.join(parts)}</bdi>")  # noqa: S704 - the name is escaped
 
 
 def written(value: object) -> object:

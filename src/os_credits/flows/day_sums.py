@@ -1,4 +1,4 @@
-"""Sums what was used on each host, day by day, wherever usage or whereabouts have changed.
+"""Sums what was used by each series and on each host, day by day, wherever something has changed.
 
 Rating and pricing only mark the days; this job sums a marked day as a whole, in a transaction of
 its own that reads what is committed. What changes meanwhile is marked anew.
@@ -13,25 +13,21 @@ from typing import TYPE_CHECKING
 from os_credits.domain.allowance import floor_month, next_month
 from os_credits.domain.period import floor_day
 from os_credits.rating.host_pieces import third_of
-from os_credits.store import batches, host_usage, retention
+from os_credits.store import batches, host_usage, retention, summed_days
 from os_credits.store.pool import Pool, connection, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
-
-    from os_credits.store.host_usage import DueDay
     from os_credits.store.pool import Connection
+    from os_credits.store.summed_days import DueDay
 
 # Summing may take one part in so many of the time: the present day is always due.
 REST_FACTOR = 50
-# For how many days it is kept what single resources used on a host.
-RESOURCE_DAYS = 62
 DAY = timedelta(hours=24)
 
 
-class HostSums:
-    """Keeps the sums by host; rests after each turn in proportion to what it took."""
+class DaySums:
+    """Keeps the sums by day; rests after each turn in proportion to what it took."""
 
     def __init__(self, pool: Pool, clock: Callable[[], float] = time.monotonic) -> None:
         """Take the pool and a clock in seconds that never goes back."""
@@ -57,28 +53,25 @@ async def sum_due_days(pool: Pool) -> int:
     Another copy of the service that sums at this moment does it for us.
     """
     async with connection(pool) as conn:
-        today = floor_day(await batches.read_now(conn))
-        due = await host_usage.list_due(conn, today - DAY)
+        now = await batches.read_now(conn)
+        due = await summed_days.list_due(conn, floor_day(now) - DAY)
     done = 0
     for one in due:
         async with transaction(pool) as conn:
             if not await host_usage.take_lock(conn):
                 break
-            await _sum_day(conn, one, today)
+            await _sum_day(conn, one)
             done += 1
     return done
 
 
-async def _sum_day(conn: Connection, due: DueDay, today: datetime) -> None:
+async def _sum_day(conn: Connection, due: DueDay) -> None:
     await host_usage.forget_day(conn, due.day)
-    resources_from = today - RESOURCE_DAYS * DAY
-    await host_usage.forget_resources(conn, resources_from)
     if due.day < (await retention.read_retention(conn)).usage_dropped_until:
         await host_usage.sum_dropped_day(conn, due.day)
     else:
-        # Of the present day, resources are read hour by hour.
-        await host_usage.sum_day(conn, due.day, with_resources=resources_from <= due.day < today)
+        await host_usage.sum_day(conn, due.day)
     month = floor_month(due.day)
     await host_usage.sum_days(conn, "month", month, next_month(month))
     await host_usage.sum_days(conn, "third", *third_of(due.day))
-    await host_usage.note_summed(conn, due)
+    await summed_days.note_summed(conn, due)
