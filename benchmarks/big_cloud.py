@@ -149,6 +149,7 @@ class Generator:
             ),
             ("samples", self._samples),
             ("hosts", self._hosts),
+            *((f"daily usage {day:%F}", self._daily_usage_of(day)) for day in hourly[:-1]),
             ("figures", self._figures),
         ]
 
@@ -216,6 +217,12 @@ class Generator:
                     chunk = await self._conn.fetchval(CHUNK, hour)
                     statement = USAGE.replace("INTO usage", f"INTO {chunk or 'usage'}")
                     await self._run([statement], hour, _is_office(hour), HOUR_STEPS)
+
+        return work
+
+    def _daily_usage_of(self, day: datetime) -> Callable[[], Awaitable[None]]:
+        async def work() -> None:
+            await self._run([DAILY_USAGE], day)
 
         return work
 
@@ -439,6 +446,7 @@ DROPPED = (
     "DROP INDEX IF EXISTS usage_hour",
     "DROP INDEX IF EXISTS usage_open",
     "DROP INDEX IF EXISTS usage_unsettled",
+    "DROP INDEX IF EXISTS usage_unpriced",
     "ALTER TABLE usage DROP CONSTRAINT usage_pkey",
     "ALTER TABLE daily_charge DROP CONSTRAINT daily_charge_pkey",
     "DROP INDEX IF EXISTS daily_charge_day",
@@ -450,7 +458,11 @@ MADE = (
     "CREATE INDEX usage_hour ON usage (hour)",
     "CREATE INDEX usage_open ON usage (series_id, hour) WHERE credits IS NULL",
     "CREATE INDEX usage_unsettled ON usage (series_id, hour) WHERE credits IS NULL AND kind <> 0",
-    "ALTER TABLE daily_charge ADD PRIMARY KEY (project_id, day, flavor_id, series_id)",
+    "CREATE INDEX usage_unpriced ON usage (hour) WHERE credits IS NULL AND kind = 0",
+    """
+    ALTER TABLE daily_charge ADD PRIMARY KEY (project_id, day, flavor_id, series_id)
+        INCLUDE (meter_id, quantity, credits)
+    """,
     "CREATE INDEX daily_charge_day ON daily_charge (day)",
     "ALTER TABLE charge ADD PRIMARY KEY (project_id, hour, meter_id, flavor_id)",
     """
@@ -568,6 +580,20 @@ SAMPLES = """
                          $1::timestamptz, interval '5 minutes') t
     CROSS JOIN bench.resource r WHERE r.is_always
 """
+# $1 day, of the present one nothing.
+DAILY_USAGE = """
+    INSERT INTO daily_usage (series_id, day, flavor_id, host_id, quantity, unpriced, free,
+                             undecided, credits)
+    SELECT u.series_id, $1::timestamptz, u.flavor_id,
+           CASE WHEN r.number < 7 THEN r.host_id ELSE 0 END,
+           coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NOT NULL), 0),
+           coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NULL AND u.kind = 0), 0), 0,
+           coalesce(sum(u.quantity) FILTER (WHERE u.credits IS NULL AND u.kind <> 0), 0),
+           coalesce(sum(u.credits), 0)
+    FROM usage u JOIN bench.resource r ON r.id = u.series_id
+    WHERE u.hour >= $1::timestamptz AND u.hour < $1::timestamptz + interval '24 hours'
+    GROUP BY 1, 3, 4 ORDER BY 4, 1
+"""
 # $1 first day, $2 now, $3 steps of an hour.
 HOSTS = (
     """
@@ -599,14 +625,7 @@ HOSTS = (
     FROM host_usage WHERE length = 'day' GROUP BY 2, 3, 4, 5
     """,
     """
-    INSERT INTO host_resource (host_id, day, series_id, flavor_id, quantity, credits)
-    SELECT host_id, d, id, flavor_id, level * 24 * $3::bigint, credits * 24
-    FROM generate_series(date_trunc('day', $2::timestamptz, 'UTC') - interval '59 days',
-                         $2::timestamptz, interval '24 hours') d
-    CROSS JOIN bench.resource WHERE number < 7
-    """,
-    """
-    INSERT INTO host_usage_day (day, changed_count, summed_count, summed_at)
+    INSERT INTO summed_day (day, changed_count, summed_count, summed_at)
     SELECT d, 1, 1, d + interval '1 day'
     FROM generate_series($1::timestamptz, $2::timestamptz, interval '24 hours') d
     ON CONFLICT (day) DO UPDATE SET summed_count = 1, changed_count = 1
@@ -624,13 +643,6 @@ FIGURES = (
     CROSS JOIN LATERAL (
         SELECT sum(amount) AS granted FROM project_grant WHERE project_id = p.id
     ) g
-    """,
-    """
-    INSERT INTO forecast (project_id, computed_at, state, p10, p50, p90, burn_per_day, facts)
-    SELECT project_id, $1::timestamptz, 'runs_out', $1::timestamptz + interval '40 days',
-           $1::timestamptz + interval '50 days', $1::timestamptz + interval '65 days',
-           used / 730, '{"without": []}'
-    FROM project_figure
     """,
     """
     INSERT INTO notice (project_id, percent, balance, granted, created_at, line, value, facts)

@@ -28,7 +28,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/": ("", "?search=atlas", "?sort=burn&order=desc", "?after=50"),
     "/api/v1/overview": ("", "?search=atlas"),
     "/api/v1/projects/{project}/explain": ("?hour={hour}&meter=openstack_nova_server_status",),
-    "/credits_history/{project}": ("", "?range=all"),
+    "/credits_history/{project}": ("", "?range=7d", "?range=90d", "?range=1y"),
     "/cost_per_hour": ("?flavor=m1.large",),
     "/api/v1/people/{email}": ("",),
     "/api/v1/calculations": ("?flavor=m1.large&count=2",),
@@ -104,6 +104,8 @@ async def _target(conn: Any, project_id: int) -> Target:
         "program": f"#{row['program_id']}",
         "email": row["email"],
         "hour": row["hour"].strftime("%Y-%m-%dT%H:00:00Z"),
+        # A month, a day and an hour, in turns.
+        "when": row["hour"].strftime(("%Y-%m", "%Y-%m-%d", "%Y-%m-%dT%H")[project_id % 3]),
         "meter": "openstack_nova_server_status",
         "host": host,
         "login_id": login,

@@ -21,6 +21,7 @@ import asyncpg
 from benchmarks.big_cloud import Generator, Size
 from benchmarks.page_targets import targets_in
 from benchmarks.page_times import Copy, routes, table_of, time_routes
+from os_credits.flows import forecast
 from os_credits.flows.meters import load_meters, read_meter_file
 from os_credits.settings import BUILT_IN_METERS
 from os_credits.store.migrate import migrate
@@ -53,6 +54,12 @@ async def fill(cluster: Cluster, name: str, size: Size) -> None:
     conn = await asyncpg.connect(cluster.url(name, SUPERUSER))
     try:
         await Generator(conn, size, lambda text: print(f"    {name} {text}", flush=True)).fill()
+        # What the service keeps at hand of all projects is never older than a few hours.
+        await conn.execute("UPDATE forecast SET computed_at = now()")
+        pool = await open_pool(cluster.url(name), connections_max=2, statement_timeout_seconds=600)
+        while await forecast.run(pool):
+            print(f"    {name} forecasts", flush=True)
+        await pool.close()
     finally:
         await conn.close()
 

@@ -213,6 +213,7 @@ Table(
         "hour",
         postgresql_where=text("credits IS NULL AND kind <> 0"),
     ),
+    Index("usage_unpriced", "hour", postgresql_where=text("credits IS NULL AND kind = 0")),
 )
 Table(
     "rating_state",

@@ -1,4 +1,4 @@
-"""An index of usage that waits for a verdict, for lists over all projects.
+"""Indexes of usage that waits for a verdict, or for a price, for lists over all projects.
 
 Runs before the code that needs it; what 0007's code does still works.
 """
@@ -12,15 +12,17 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# Of `usage_open` such usage is a small part where a meter has no price on purpose.
-UNSETTLED = """
+# Of `usage_open` either may be a small part: where a meter has no price on purpose, or where nobody
+# decides.
+WAITING = """
 CREATE INDEX usage_unsettled ON usage (series_id, hour) WHERE credits IS NULL AND kind <> 0;
+CREATE INDEX usage_unpriced ON usage (hour) WHERE credits IS NULL AND kind = 0;
 """
 
 
 def upgrade() -> None:
-    """Add the index."""
-    op.execute(UNSETTLED)
+    """Add the indexes."""
+    op.execute(WAITING)
 
 
 def downgrade() -> None:

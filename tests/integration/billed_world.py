@@ -13,6 +13,7 @@ from os_credits.domain.bill import By
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.organisation import MembershipRequest, PlaceRequest
 from os_credits.domain.period import HOUR, HOUR_MS, floor_day, floor_hour, from_ms
+from os_credits.flows.day_sums import sum_due_days
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.organisations import create_organisation, place_organisation, place_project
 from os_credits.flows.prices import set_price
@@ -21,7 +22,7 @@ from os_credits.store.pool import connection
 if TYPE_CHECKING:
     import random
 
-    from tests.core import Core
+    from tests.core import Core, Written
 
 DAYS = 35
 PROJECTS = ("p1", "p2", "p3", "p4")
@@ -170,9 +171,25 @@ async def make_world(core: Core, dice: random.Random) -> World:
     middle = first + timedelta(days=DAYS // 2, hours=7)
     await set_price(core.pool, meter="vcpu", flavor=None, credits_per_unit=Decimal("0.9"),
                     valid_from=middle, author="ada")  # fmt: skip
+    if dice.random() < 0.7:  # else all days are read by hours
+        await sum_due_days(core.pool)
+    await core.push(_late(dice, world))
+    await core.rate()
     await read_world(world)
     await _move(world, dice)
     return world
+
+
+def _late(dice: random.Random, world: World) -> list[Written]:
+    """Change two days after they were summed: they are read by hours."""
+    return [
+        (
+            {"__name__": "server", "flavor": "small", "project": "p1", "server": "late"},
+            int((world.first + timedelta(hours=dice.randrange(DAYS * 24))).timestamp() * 1000),
+            1.0,
+        )
+        for _ in range(2)
+    ]
 
 
 async def _measure(core: Core, dice: random.Random, first_ms: int, now_ms: int) -> None:

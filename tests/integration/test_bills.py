@@ -15,6 +15,7 @@ from os_credits.domain.organisation import Organisation
 from os_credits.domain.period import HOUR, Period, floor_day
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.bill import Asked, BillRequest, find_subject, read_bill
+from os_credits.flows.day_sums import sum_due_days
 from os_credits.flows.prices import set_price
 from os_credits.flows.retain import Kept, retain
 from os_credits.rating.charge import units_of
@@ -51,6 +52,7 @@ async def drop(world: World, *, days: int) -> None:
     await retain(world.core.rater, kept)
     while await retain(world.core.rater, kept):
         pass
+    await sum_due_days(world.core.pool)
     async with snapshot(world.core.pool) as conn:
         world.dropped = await conn.fetchval("SELECT usage_dropped_until FROM retention")
         assert await conn.fetchval("SELECT count(*) FROM daily_charge") > 0

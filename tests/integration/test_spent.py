@@ -13,6 +13,7 @@ import pytest
 from os_credits.domain.amount import added, from_micro, to_micro
 from os_credits.domain.period import floor_day
 from os_credits.errors import NotFound
+from os_credits.flows.day_sums import sum_due_days
 from os_credits.flows.prices import set_price
 from os_credits.flows.resources import (
     Asked,
@@ -56,6 +57,7 @@ async def drop(world: World, *, days: int) -> None:
     await retain(world.core.rater, kept)
     while await retain(world.core.rater, kept):
         pass
+    await sum_due_days(world.core.pool)
     async with connection(world.core.pool) as conn:
         assert await conn.fetchval("SELECT count(*) FROM daily_charge") > 0
 

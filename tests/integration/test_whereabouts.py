@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from os_credits.domain.period import DAY_MS, HOUR_MS, from_ms
-from os_credits.flows.exclusions import ExclusionRequest, exclude, lift
 from os_credits.flows.day_sums import DaySums, sum_due_days
+from os_credits.flows.exclusions import ExclusionRequest, exclude, lift
 from os_credits.flows.meters import MeterFile, load_meters
 from os_credits.flows.prices import set_price
 from os_credits.flows.retain import Kept, retain

@@ -20,6 +20,8 @@ class Layer(StrEnum):
     """Quantities, from samples and meters."""
     CREDITS = "credits"
     """What usage costs, from quantities, prices, whitelist and settlements."""
+    DAYS = "days"
+    """What a series used on a day, from its hours; no money, but costs of resources are told by it."""
     CHARGES = "charges"
     """What is charged per project, hour, meter and flavor, from the credits of usage."""
     LOTS = "lots"

@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from os_credits.domain.allowance import floor_month, next_month
 from os_credits.domain.amount import added
 from os_credits.domain.bill import BillGroup, By, Course, Hours, Order, Subject
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.stretch import LENGTHS, Stretches
+from os_credits.domain.tree import FOREVER
 from os_credits.errors import InvalidInput, NotFound
 from os_credits.flows.bill_account import read_account
 from os_credits.flows.bill_lines import (
@@ -52,6 +54,8 @@ __all__ = [
 # More sums of a day, or else a month, of a project than these are not made beside a bill.
 COURSE_SUMS_MAX = 15_000
 DAYS_MAX = 190
+# Samples may be a little ahead of the clock, never by an hour: nothing is used this long after now.
+AHEAD = 2 * HOUR
 # Beyond these, quantities are not even counted.
 PROJECTS_WITH_QUANTITIES_MAX = 2000
 
@@ -140,7 +144,7 @@ async def _bill_of_projects(
     elif await bills.is_unpriced(conn, request.period):
         metered = await bills.sum_unpriced(conn, hours, request.by, request.period)
     limit = None if request.limit is None else request.limit + 1
-    stretches, parts = _cut(hours, request)
+    stretches, parts = _cut(hours, request, as_of_hour)
     wanted = Wanted(stretches, parts, request.by, request.order, request.after, limit)
     also = [key for key, one in metered.items() if one.quantity != 0 or one.unpriced]
     sums = await bills.sum_used(conn, wanted, also)
@@ -157,11 +161,11 @@ async def _read_course(
     """Sum each day, or where these would be too many each month; None if that takes long."""
     if not request.with_course:
         return None
-    end = min(request.period.end, as_of_hour + 2 * HOUR)
+    end = min(request.period.end, as_of_hour + AHEAD)
     days = max((end - request.period.start).days + 1, 0)
     for by, count in ((By.DAY, days), (By.MONTH, days // 30 + 1)):
         if count > 1 and count <= DAYS_MAX and _count(hours) * count <= COURSE_SUMS_MAX:
-            stretches, parts = _cut(hours, replace(request, by=by))
+            stretches, parts = _cut(hours, replace(request, by=by), as_of_hour)
             wanted = Wanted(stretches, parts, by, Order.NUMBER, None, None)
             sums = await bills.sum_used(conn, wanted, ())
             return Course(
@@ -189,15 +193,22 @@ def _count(hours: Sequence[Hours]) -> int:
     return sum(len(one.project_ids) for one in hours)
 
 
-def _cut(hours: Sequence[Hours], request: BillRequest) -> tuple[Stretches, list[int]]:
-    """Cut hours into what is summed at once, by the organisations right beneath."""
+def _cut(
+    hours: Sequence[Hours], request: BillRequest, as_of_hour: datetime
+) -> tuple[Stretches, list[int]]:
+    """Cut hours into what is summed at once, by the organisations right beneath.
+
+    What ends in the time to come ends with its month: a month is one sum, its days are many.
+    """
     stretches = Stretches(LENGTHS if request.by is not By.DAY else LENGTHS[1:])
     parts: list[int] = []
     for one in sorted(hours, key=lambda one: one.part):
         if not parts or parts[-1] != one.part:
             parts.append(one.part)
             stretches.begin_sum()
-        stretches.add_hours(one.start, one.end, one.project_ids)
+        is_to_come = as_of_hour + AHEAD <= one.end < FOREVER
+        end = next_month(floor_month(one.end)) if is_to_come else one.end
+        stretches.add_hours(one.start, end, one.project_ids)
     return stretches, parts
 
 
@@ -208,7 +219,7 @@ async def _are_few(
     if _count(hours) > PROJECTS_WITH_QUANTITIES_MAX:
         return False
     first = await bills.first_hour_of_usage(conn)
-    until = min(request.period.end, as_of_hour + 2 * HOUR)
+    until = min(request.period.end, as_of_hour + AHEAD)
     single = max((until - max(request.period.start, first or until)) // HOUR, 0)
     # Older usage is kept by days.
     days = max((min(until, first or until) - request.period.start).days, 0)

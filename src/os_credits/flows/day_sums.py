@@ -18,6 +18,7 @@ from os_credits.store.pool import Pool, connection, transaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
     from os_credits.store.pool import Connection
     from os_credits.store.summed_days import DueDay
 

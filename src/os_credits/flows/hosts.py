@@ -26,13 +26,21 @@ from os_credits.store import (
     resource_places,
     summed_days,
 )
+from os_credits.store.host_reads import HostQuery
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
     from os_credits.domain.project import Project
-    from os_credits.store.host_reads import After, HostDay, HostResource, HostSum, HostTotals
+    from os_credits.store.host_reads import (
+        After,
+        Fingerprint,
+        HostDay,
+        HostResource,
+        HostSum,
+        HostTotals,
+    )
     from os_credits.store.hosts import Host
     from os_credits.store.pool import Connection
     from os_credits.store.resource_places import ResourcePlace
@@ -43,6 +51,11 @@ HOST_DAYS_DEFAULT = 7
 HOST_DAYS_MAX = 62
 # A host with more series than this (the one that nobody names, mostly) shows none of them.
 SERIES_MAX = 5000
+# So many reports are kept: sums over hundreds of hosts change only when the job has summed again.
+KEPT_MAX = 32
+
+
+_kept: dict[tuple[Fingerprint, HostQuery], tuple[Sequence[HostSum], HostTotals | None]] = {}
 
 
 class HostBy(StrEnum):
@@ -121,15 +134,17 @@ async def read_hosts(conn: Connection, asked: Asked) -> HostReport:
         meter_id = next((id_ for id_, one in known.items() if one.name == asked.meter), None)
         if meter_id is None:
             raise NotFound(f"there is no meter {asked.meter[:200]!r}")
-    lines, totals = await host_reads.sum_hosts(
+    lines, totals = await _sum(
         conn,
-        list(pieces_of(start, end)),
-        by=str(asked.by),
-        sort=str(asked.sort),
-        meter_id=meter_id,
-        steps_of=steps_of(known),
-        after=None if asked.after is None else _read_cursor(asked.after),
-        limit=asked.limit + 1,
+        HostQuery(
+            pieces=tuple(pieces_of(start, end)),
+            by=str(asked.by),
+            sort=str(asked.sort),
+            meter_id=meter_id,
+            steps_of=tuple(steps_of(known).items()),
+            after=None if asked.after is None else _read_cursor(asked.after),
+            limit=asked.limit + 1,
+        ),
     )
     has_more = len(lines) > asked.limit
     lines = lines[: asked.limit]
@@ -143,6 +158,16 @@ async def read_hosts(conn: Connection, asked: Asked) -> HostReport:
         await summed_days.read_summed_at(conn),
         sorted(one.name for one in known.values()),
     )
+
+
+async def _sum(conn: Connection, query: HostQuery) -> tuple[Sequence[HostSum], HostTotals | None]:
+    """Sum hosts, or give what was summed before, as long as no day was summed anew since."""
+    key = await host_reads.read_fingerprint(conn), query
+    if key not in _kept:
+        while len(_kept) >= KEPT_MAX:
+            _kept.pop(next(iter(_kept)))
+        _kept[key] = await host_reads.sum_hosts(conn, query)
+    return _kept[key]
 
 
 async def _days(

@@ -23,11 +23,12 @@ from os_credits.store import accounts, batches, exclusions, retention, verificat
 from os_credits.store.pool import Pool, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import datetime
 
     from os_credits.domain.seal import Seal
     from os_credits.store.pool import Connection
+    from os_credits.store.verification import SizedSeries
 
 # How many projects are looked up at once, and how many of their rows are held at once; one
 # project is never cut.
@@ -141,6 +142,7 @@ async def _check_projects(
     """Check these projects from their samples to their balances; gives the sum of transfers."""
     series = await verification.list_sized_series(conn, project_ids)
     sums = await check_usage(conn, inputs, series, findings)
+    await _check_days(conn, series, findings)
     charges = await accounts.read_charges(conn, project_ids)
     until = inputs.retention.usage_dropped_until
     check_charges(charges, sums, findings, first_ms=to_ms(until))
@@ -154,6 +156,14 @@ async def _check_projects(
     findings.checked_counts["series"] += len(series)
     findings.checked_counts["charges"] += sum(map(len, charges.values()))
     return await check_accounts(conn, project_ids, charges, findings)
+
+
+async def _check_days(conn: Connection, series: Sequence[SizedSeries], findings: Findings) -> None:
+    """Check what is summed of the days of these series."""
+    for row in await verification.find_other_days(conn, [one.id for one in series]):
+        series_id, day, flavor_id, stored, computed = row
+        where = {"series": series_id, "day": to_ms(day), "flavor": flavor_id}
+        findings.note(Layer.DAYS, "day of a series", where, stored, computed)
 
 
 async def _check_the_rest(

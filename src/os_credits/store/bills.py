@@ -439,9 +439,7 @@ async def sum_resources(
             ORDER BY 1, 2, 3, 4, 5
             """
         ),
-        *series_arguments(
-            series_ids, cut(await read_open_days(conn), period.start, period.end)
-        ),
+        *series_arguments(series_ids, cut(await read_open_days(conn), period.start, period.end)),
         project_id,
         period.start,
         period.end,

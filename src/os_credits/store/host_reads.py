@@ -19,6 +19,27 @@ Piece = tuple[str, "datetime", "datetime"]
 After = tuple["Decimal", str, str, str]
 
 
+# Of which database, when its days were summed last and how often, and the latest flavor described.
+Fingerprint = tuple["str | datetime | Decimal | int | None", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class HostQuery:
+    """Which pieces of time to sum, in which lines.
+
+    `steps_of` says of the meters that count servers how many steps make an hour of one: some
+    power of ten of each other.
+    """
+
+    pieces: tuple[Piece, ...]
+    by: str
+    sort: str
+    meter_id: int | None
+    steps_of: tuple[tuple[int, int], ...]
+    after: After | None
+    limit: int
+
+
 @dataclass(frozen=True, slots=True)
 class HostSum:
     """What was used on a host, or on all of a region or provider (`host_id` None then).
@@ -139,35 +160,36 @@ ORDER BY rank DESC, host, region, provider LIMIT $13
 """
 
 
-async def sum_hosts(
-    conn: Connection,
-    pieces: Sequence[Piece],
-    *,
-    by: str,
-    sort: str,
-    meter_id: int | None,
-    steps_of: Mapping[int, int],
-    after: After | None,
-    limit: int,
-) -> tuple[list[HostSum], HostTotals | None]:
-    """Sum pieces of time, sorted; also the sum of all lines (None if there is no line here).
+async def read_fingerprint(conn: Connection) -> Fingerprint:
+    """Tell apart states of everything that `sum_hosts` adds up."""
+    row = await conn.fetchrow(
+        """
+        SELECT current_database()::text, max(summed_at), sum(summed_count),
+               (SELECT max(id) FROM flavor_spec)
+        FROM summed_day
+        """
+    )
+    return tuple(row or ())
 
-    `steps_of` says of the meters that count servers how many steps make an hour of one: some
-    power of ten of each other.
-    """
-    steps_max = max(steps_of.values(), default=1)
+
+async def sum_hosts(
+    conn: Connection, query: HostQuery
+) -> tuple[Sequence[HostSum], HostTotals | None]:
+    """Sum pieces of time, sorted; also the sum of all lines (None if there is no line here)."""
+    steps = dict(query.steps_of)
+    steps_max = max(steps.values(), default=1)
     rows = await conn.fetch(
         _SUMS,
-        [piece[0] for piece in pieces],
-        [piece[1] for piece in pieces],
-        [piece[2] for piece in pieces],
-        meter_id,
-        list(steps_of),
-        [Decimal(steps_max // steps) for steps in steps_of.values()],
-        by,
-        sort,
-        *(after or (None, "", "", "")),
-        limit,
+        [piece[0] for piece in query.pieces],
+        [piece[1] for piece in query.pieces],
+        [piece[2] for piece in query.pieces],
+        query.meter_id,
+        list(steps),
+        [Decimal(steps_max // one) for one in steps.values()],
+        query.by,
+        query.sort,
+        *(query.after or (None, "", "", "")),
+        query.limit,
         Decimal(steps_max),
     )
     lines = [

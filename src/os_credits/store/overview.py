@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from os_credits.domain.organisation import Organisation
-from os_credits.domain.project import Project
+from os_credits.store.projects import list_projects_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from asyncpg import Record
-
     from os_credits.domain.amount import Credits
+    from os_credits.domain.project import Project
     from os_credits.store.pool import Connection
 
 
@@ -43,10 +42,10 @@ class Chosen:
 
     @property
     def arguments(self) -> tuple[object, ...]:
-        """Give all of it in the order in which the statement numbers it."""
+        """Give what decides about the list in the order in which the statement numbers it."""
         seen = self.all_seen, self.seen_ids, self.seen_names
         found = self.searched, self.found_beneath, self.beneath
-        return *seen, *found, self.show, self.sort, self.descending, self.after, self.limit
+        return *seen, *found, self.show, self.sort, self.descending
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +85,10 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
 
     A run-out is that of the forecast, and before all others where nothing is left. A project
     `after` that is no longer in the list begins with the first one. Order and counts are by the
-    figures of the last run of their job.
+    figures of the last run of their job. All of the list is one array of numbers, so that a long
+    one is sorted once and copied nowhere.
     """
-    rows = await conn.fetch(
+    row = await conn.fetchrow(
         """
         WITH home AS MATERIALIZED (
             SELECT DISTINCT ON (project_id) project_id, organisation_id FROM membership
@@ -99,8 +99,8 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
                 SELECT DISTINCT ON (project_id) project_id, is_closed, hour FROM closing
                 ORDER BY project_id, id DESC
             ) latest WHERE is_closed AND hour <= now()
-        ), found AS MATERIALIZED (
-            SELECT p.id, CASE WHEN $8::text = 'name' THEN lower(p.name) END AS name,
+        ), found AS (
+            SELECT p.id, CASE WHEN $8::text = 'name' THEN lower(p.name) COLLATE "C" END AS name,
                    CASE $8 WHEN 'balance' THEN f.balance WHEN 'used' THEN f.used
                            WHEN 'percent' THEN CASE WHEN f.granted_now > 0
                                                     THEN f.balance / f.granted_now END
@@ -108,10 +108,7 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
                            WHEN 'run_out' THEN CASE WHEN c.state = 'out' OR f.balance < 0 THEN 0
                                                     ELSE extract(epoch FROM c.p50) END
                    END::float8 AS number,
-                   CASE WHEN e.project_id IS NOT NULL THEN -1
-                        WHEN f.balance < 0 OR (f.granted_now > 0 AND f.balance <= 0) THEN 3
-                        WHEN f.balance < f.granted_now * 0.2 THEN 2
-                        WHEN f.balance < f.granted_now * 0.5 THEN 1 ELSE 0 END AS level
+                   CASE WHEN e.project_id IS NULL THEN coalesce(f.level, 0) ELSE -1 END AS level
             FROM project p LEFT JOIN project_figure f ON f.project_id = p.id
             LEFT JOIN forecast c ON c.project_id = p.id AND $8 IN ('burn', 'run_out')
             LEFT JOIN ended e ON e.project_id = p.id LEFT JOIN home h ON h.project_id = p.id
@@ -122,45 +119,32 @@ async def list_page(conn: Connection, chosen: Chosen) -> ListedPage:
                    OR position(lower($4) IN lower(concat_ws(
                           chr(10), p.name, p.external_id, p.site, p.domain))) > 0)
               AND ($6::bigint[] IS NULL OR h.organisation_id IN (SELECT unnest($6::bigint[])))
-        ), counted AS (
-            SELECT count(*) AS all, count(*) FILTER (WHERE level >= 1) AS low,
-                   count(*) FILTER (WHERE level >= 2) AS critical,
-                   count(*) FILTER (WHERE level = 3) AS debt,
-                   count(*) FILTER (WHERE level = -1) AS closed FROM found
-        ), ranked AS MATERIALIZED (
-            SELECT id, row_number() OVER (
-                ORDER BY CASE WHEN $9::boolean THEN -number ELSE number END NULLS LAST,
-                         CASE WHEN NOT $9 THEN name END, CASE WHEN $9 THEN name END DESC, id
-            ) AS rank
-            FROM found
-            WHERE CASE $7::text WHEN 'low' THEN level >= 1 WHEN 'critical' THEN level >= 2
-                       WHEN 'debt' THEN level = 3 WHEN 'closed' THEN level = -1 ELSE true END
-        ), begun AS (
-            SELECT coalesce((SELECT rank FROM ranked WHERE id = $10::bigint), 0) AS rank)
-        SELECT p.id, p.site, p.external_id, p.domain, p.name, r.rank,
-               (SELECT count(*) FROM ranked) AS shown_count,
-               (SELECT id FROM ranked
-                WHERE rank = (SELECT greatest(rank - $11::int, 0) FROM begun)) AS before, counted.*
-        FROM counted LEFT JOIN (
-            SELECT ranked.id, ranked.rank FROM ranked, begun
-            WHERE ranked.rank > begun.rank AND ranked.rank <= begun.rank + $11
-        ) r ON true LEFT JOIN project p ON p.id = r.id
-        ORDER BY r.rank
+        )
+        SELECT count(*) AS all, count(*) FILTER (WHERE level >= 1) AS low,
+               count(*) FILTER (WHERE level >= 2) AS critical,
+               count(*) FILTER (WHERE level = 3) AS debt,
+               count(*) FILTER (WHERE level = -1) AS closed,
+               array_agg(id ORDER BY CASE WHEN $9::boolean THEN -number ELSE number END NULLS LAST,
+                                     CASE WHEN NOT $9 THEN name END,
+                                     CASE WHEN $9 THEN name END DESC, id)
+                   FILTER (WHERE CASE $7::text WHEN 'low' THEN level >= 1
+                                      WHEN 'critical' THEN level >= 2 WHEN 'debt' THEN level = 3
+                                      WHEN 'closed' THEN level = -1 ELSE true END) AS ids
+        FROM found
         """,
         *chosen.arguments,
     )
-    return _page_of(rows)
-
-
-def _page_of(rows: Sequence[Record]) -> ListedPage:
-    """Read the rows of a page: one at least, which tells the counts even if it is of no project."""
-    first = rows[0]
-    is_begin = first["rank"] in (None, 1)
+    assert row is not None  # noqa: S101 - an aggregate always returns its row
+    ids: list[int] = row["ids"] or []
+    place = ids.index(chosen.after) + 1 if chosen.after in ids else 0
+    shown = ids[place : place + chosen.limit]
+    found = {one.id: one for one in await list_projects_by_id(conn, shown)}
+    earlier = place - chosen.limit
     return ListedPage(
-        rows=[Listed(Project(*tuple(row)[:5]), row["rank"]) for row in rows if row["id"]],
-        counts=Counts(*(first[name] for name in ("all", "low", "critical", "debt", "closed"))),
-        shown_count=first["shown_count"],
-        before=None if is_begin else first["before"] or 0,
+        rows=[Listed(found[one], place + number) for number, one in enumerate(shown, 1)],
+        counts=Counts(*(row[name] for name in ("all", "low", "critical", "debt", "closed"))),
+        shown_count=len(ids),
+        before=None if not place or not shown else ids[earlier - 1] if earlier > 0 else 0,
     )
 
 

@@ -115,8 +115,11 @@ async def list_open_usage_of(
         """
         SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
                s.project_id, s.meter_id, s.resource, s.identity
-        FROM series s JOIN usage u ON u.series_id = s.id
-        WHERE s.id = ANY($1::bigint[]) AND u.kind <> 0 AND u.credits IS NULL AND u.quantity > 0
+        FROM unnest($1::bigint[]) AS w(id) JOIN series s ON s.id = w.id CROSS JOIN LATERAL (
+            SELECT * FROM usage
+            WHERE series_id = w.id AND kind <> 0 AND credits IS NULL AND quantity > 0
+            OFFSET 0  -- so that each series is found by the index
+        ) u
         ORDER BY u.series_id, u.flavor_id, u.kind, u.hour LIMIT $2
         """,
         series_ids,

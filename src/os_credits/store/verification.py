@@ -13,10 +13,12 @@ import numpy as np
 
 from os_credits.domain.period import to_ms
 from os_credits.store.samples import StoredSamples, columns_of
+from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+    from decimal import Decimal
 
     from os_credits.domain.amount import Credits
     from os_credits.store.pool import Connection
@@ -183,3 +185,51 @@ async def find_series_of_nobody(conn: Connection) -> list[tuple[str, int]]:
         timeout=STATEMENT_SECONDS_MAX,
     )
     return [(row[0], row[1]) for row in rows]
+
+
+async def find_other_days(
+    conn: Connection, series_ids: Sequence[int]
+) -> list[tuple[int, datetime, int, Decimal, Decimal]]:
+    """Give series, day, flavor and both sums where days are not the sum of their hours.
+
+    Of quantities, in smallest steps, or where these are the same, of credits. Days that are to be
+    summed anew are left out: nobody reads what is summed of them.
+    """
+    open_days = await read_open_days(conn)
+    rows = await conn.fetch(
+        """
+        WITH open AS MATERIALIZED (
+            SELECT * FROM unnest($2::timestamptz[], $3::timestamptz[]) AS o(start, "end")
+        ), hours AS (
+            SELECT series_id, date_trunc('day', hour, 'UTC') AS day, flavor_id,
+                   coalesce(sum(quantity) FILTER (WHERE kind = 0 OR credits > 0), 0) AS quantity,
+                   sum(quantity) AS measured, coalesce(sum(credits), 0) AS credits
+            FROM usage WHERE series_id = ANY($1::bigint[]) AND quantity > 0
+            GROUP BY 1, 2, 3
+        ), days AS (
+            SELECT series_id, day, flavor_id, sum(quantity + unpriced) AS quantity,
+                   sum(quantity + unpriced + free + undecided) AS measured,
+                   sum(credits) AS credits
+            FROM daily_usage WHERE series_id = ANY($1::bigint[]) GROUP BY 1, 2, 3
+        ), pair AS (
+            SELECT series_id, day, flavor_id,
+                   ARRAY[coalesce(d.quantity, 0), coalesce(d.measured, 0),
+                         coalesce(d.credits, 0)] AS stored,
+                   ARRAY[coalesce(h.quantity, 0), coalesce(h.measured, 0),
+                         coalesce(h.credits, 0)] AS computed
+            FROM days d FULL JOIN hours h USING (series_id, day, flavor_id)
+        )
+        SELECT series_id, day, flavor_id, stored[place], computed[place]
+        FROM pair CROSS JOIN LATERAL (
+            SELECT min(n) AS place FROM generate_series(1, 3) n WHERE stored[n] <> computed[n]
+        ) p
+        WHERE place IS NOT NULL
+          AND NOT EXISTS (SELECT FROM open o WHERE pair.day >= o.start AND pair.day < o."end")
+        ORDER BY 1, 2, 3 LIMIT 1000
+        """,
+        series_ids,
+        open_days.starts,
+        open_days.ends,
+        timeout=STATEMENT_SECONDS_MAX,
+    )
+    return [tuple(row) for row in rows]
