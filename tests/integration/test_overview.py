@@ -24,7 +24,7 @@ from tests.core import Core, grant, opened_core
 from tests.integration.billed_world import FILE, make_world
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection
+    from collections.abc import AsyncIterator
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ async def core(database_url: str) -> AsyncIterator[Core]:
         yield opened
 
 
-async def listed(core: Core, asked: Asked, among: Collection[str] | None = None) -> Overview:
+async def listed(core: Core, asked: Asked, among: frozenset[str] | None = None) -> Overview:
     async with snapshot(core.pool) as conn:
         return await read_overview(conn, asked, among)
 
@@ -201,7 +201,7 @@ async def test_nobody_finds_sorts_or_counts_what_they_may_not_see(core: Core) ->
     for one in (own, named, foreign, hashed):
         await give(core, one, "10")
     await refresh(core.pool)
-    among = {f"#{own}", "named", "id-foreig", ""}
+    among = frozenset({f"#{own}", "named", "id-foreig", ""})
 
     for sort in Sort:
         told = await listed(core, Asked(sort=sort), among)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 KEY_PREFIX = "osc_"
+_OUR_NUMBER = re.compile(r"#([0-9]{1,18})")
 
 
 class Scope(StrEnum):
@@ -75,3 +78,21 @@ class Access:
 def key_digest(key: str) -> bytes:
     """Hash a key for storing and finding it; 256 random bits need no slow hash."""
     return hashlib.sha256(key.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """How projects are named: our numbers, which rise, and names or cloud ids."""
+
+    numbers: tuple[int, ...]
+    names: tuple[str, ...]
+
+
+@lru_cache(maxsize=64)
+def named(among: frozenset[str]) -> Named:
+    """Sort out what an access is limited to; of a person's thousands of projects it is kept."""
+    found = [(_OUR_NUMBER.fullmatch(one), one) for one in among]
+    return Named(
+        tuple(sorted(int(number[1]) for number, _ in found if number)),
+        tuple(sorted(one for number, one in found if not number)),
+    )

@@ -21,7 +21,7 @@ class Layer(StrEnum):
     CREDITS = "credits"
     """What usage costs, from quantities, prices, whitelist and settlements."""
     DAYS = "days"
-    """What a series used on a day, from its hours; no money, but costs of resources are told by it."""
+    """What a series used on a day, from its hours: no money, but pages tell costs by it."""
     CHARGES = "charges"
     """What is charged per project, hour, meter and flavor, from the credits of usage."""
     LOTS = "lots"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from os_credits.domain.access import named
 from os_credits.domain.organisation import Organisation
 from os_credits.domain.period import full_hour
 from os_credits.domain.text import is_blank
@@ -146,9 +147,9 @@ async def above_projects(conn: Connection, among: Collection[str]) -> set[int]:
 
 async def numbers_of(conn: Connection, among: Collection[str]) -> list[int]:
     """Give our ids of the projects that names, cloud ids and `#` with our ids mean."""
-    numbers = [_NUMBER.fullmatch(one) for one in among]
-    if all(numbers):
-        return [int(number[1]) for number in numbers if number]
+    seen = named(frozenset(among))
+    if not seen.names:
+        return list(seen.numbers)
     found = await projects.search_projects(
         conn,
         name=None,

@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from os_credits.domain.access import named
 from os_credits.domain.amount import Credits, from_micro
 from os_credits.domain.period import floor_day
 from os_credits.store import closings, overview
@@ -20,7 +21,7 @@ from os_credits.store.forecasts import read_forecasts
 from os_credits.store.pool import transaction
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from os_credits.domain.balance import Balance
@@ -113,7 +114,7 @@ class Overview:
     as_of: datetime
 
 
-async def read_overview(conn: Connection, asked: Asked, among: Collection[str] | None) -> Overview:
+async def read_overview(conn: Connection, asked: Asked, among: frozenset[str] | None) -> Overview:
     """Read a part of the list of the projects that a caller may see.
 
     `among` are names, cloud ids and `#` with our ids; None: all. The connection must be a
@@ -134,9 +135,8 @@ async def read_overview(conn: Connection, asked: Asked, among: Collection[str] |
     )
 
 
-async def _chosen(conn: Connection, asked: Asked, among: Collection[str] | None) -> overview.Chosen:
-    named = [] if among is None else [one for one in among if one and not one.startswith("#")]
-    numbers = [] if among is None else [one[1:] for one in among if one.startswith("#")]
+async def _chosen(conn: Connection, asked: Asked, among: frozenset[str] | None) -> overview.Chosen:
+    seen = named(among or frozenset())
     found: Sequence[int] = []
     if asked.search:
         found = await overview.list_found_beneath(conn, asked.search)
@@ -145,8 +145,9 @@ async def _chosen(conn: Connection, asked: Asked, among: Collection[str] | None)
         beneath = await overview.list_beneath(conn, asked.organisation_id)
     return overview.Chosen(
         all_seen=among is None,
-        seen_ids=[int(one) for one in numbers if one.isascii() and one.isdecimal()],
-        seen_names=named,
+        seen_ids=seen.numbers,
+        # What looks like a number of ours, but is none, is no name either.
+        seen_names=[one for one in seen.names if one and not one.startswith("#")],
         searched=asked.search,
         found_beneath=found,
         beneath=beneath,

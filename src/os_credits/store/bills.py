@@ -271,6 +271,61 @@ def _key(number: int, start: datetime) -> GroupKey:
     return GroupKey(number, None if start == EPOCH else start)
 
 
+_SUM_METERED = """
+WITH span AS MATERIALIZED (
+    SELECT s.*, t.id AS series_id, t.meter_id
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
+                $9::timestamptz[], $10::timestamptz[])
+         AS s(part, project_id, start, "end", first_day, end_day)
+    JOIN series t ON t.project_id = s.project_id
+), open AS MATERIALIZED (
+    SELECT * FROM unnest($11::timestamptz[], $12::timestamptz[]) AS o(start, "end")
+), single AS (
+    SELECT part, project_id, series_id, meter_id, start, first_day AS "end" FROM span
+    UNION ALL
+    SELECT part, project_id, series_id, meter_id, end_day, "end" FROM span
+    UNION ALL
+    SELECT s.part, s.project_id, s.series_id, s.meter_id, greatest(o.start, s.first_day),
+           least(o."end", s.end_day)
+    FROM open o CROSS JOIN span s
+), found AS (
+    SELECT w.part, w.project_id, d.day AS at, w.meter_id, d.flavor_id, d.quantity,
+           d.unpriced, false AS is_cut
+    FROM span w CROSS JOIN LATERAL (
+        SELECT * FROM daily_usage u
+        WHERE u.series_id = w.series_id AND u.day >= w.first_day AND u.day < w.end_day
+        OFFSET 0
+    ) d
+    WHERE NOT EXISTS (SELECT FROM open o WHERE d.day >= o.start AND d.day < o."end")
+    UNION ALL
+    SELECT w.part, w.project_id, u.hour, w.meter_id, u.flavor_id,
+           CASE WHEN u.credits IS NULL THEN 0 ELSE u.quantity END,
+           CASE WHEN u.credits IS NULL THEN u.quantity ELSE 0 END, false
+    FROM single w CROSS JOIN LATERAL (
+        SELECT * FROM usage
+        WHERE series_id = w.series_id AND hour >= w.start AND hour < w."end"
+          AND (kind = 0 OR credits > 0) AND hour >= $5 AND hour < $6
+        OFFSET 0
+    ) u
+    WHERE w.start < w."end"
+    UNION ALL
+    SELECT w.part, w.project_id, d.day, d.meter_id, d.flavor_id, d.quantity, 0,
+           d.day < w.start OR d.day + interval '1 day' > w."end"
+    FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
+         AS w(part, project_id, start, "end")
+    JOIN daily_charge d ON d.project_id = w.project_id
+        AND d.day > w.start - interval '1 day' AND d.day < w."end"
+)
+SELECT CASE $7 WHEN 'part' THEN part WHEN 'project' THEN project_id
+               WHEN 'meter' THEN meter_id ELSE 0 END AS number,
+       CASE WHEN $8::text IS NULL THEN 'epoch'
+            ELSE date_trunc($8, at, 'UTC') END AS start,
+       meter_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
+       bool_or(is_cut) AS is_cut
+FROM found GROUP BY 1, 2, 3, 4
+"""
+
+
 async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[LineKey, Metered]:
     """Sum what was measured in these hours, by group, meter and flavor.
 
@@ -281,59 +336,7 @@ async def sum_metered(conn: Connection, hours: Sequence[Hours], by: By) -> dict[
         return {}
     open_days = await read_open_days(conn)
     rows = await conn.fetch(
-        """
-        WITH span AS MATERIALIZED (
-            SELECT s.*, t.id AS series_id, t.meter_id
-            FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[],
-                        $9::timestamptz[], $10::timestamptz[])
-                 AS s(part, project_id, start, "end", first_day, end_day)
-            JOIN series t ON t.project_id = s.project_id
-        ), open AS MATERIALIZED (
-            SELECT * FROM unnest($11::timestamptz[], $12::timestamptz[]) AS o(start, "end")
-        ), single AS (
-            SELECT part, project_id, series_id, meter_id, start, first_day AS "end" FROM span
-            UNION ALL
-            SELECT part, project_id, series_id, meter_id, end_day, "end" FROM span
-            UNION ALL
-            SELECT s.part, s.project_id, s.series_id, s.meter_id, greatest(o.start, s.first_day),
-                   least(o."end", s.end_day)
-            FROM open o CROSS JOIN span s
-        ), found AS (
-            SELECT w.part, w.project_id, d.day AS at, w.meter_id, d.flavor_id, d.quantity,
-                   d.unpriced, false AS is_cut
-            FROM span w CROSS JOIN LATERAL (
-                SELECT * FROM daily_usage u
-                WHERE u.series_id = w.series_id AND u.day >= w.first_day AND u.day < w.end_day
-                OFFSET 0
-            ) d
-            WHERE NOT EXISTS (SELECT FROM open o WHERE d.day >= o.start AND d.day < o."end")
-            UNION ALL
-            SELECT w.part, w.project_id, u.hour, w.meter_id, u.flavor_id,
-                   CASE WHEN u.credits IS NULL THEN 0 ELSE u.quantity END,
-                   CASE WHEN u.credits IS NULL THEN u.quantity ELSE 0 END, false
-            FROM single w CROSS JOIN LATERAL (
-                SELECT * FROM usage
-                WHERE series_id = w.series_id AND hour >= w.start AND hour < w."end"
-                  AND (kind = 0 OR credits > 0) AND hour >= $5 AND hour < $6
-                OFFSET 0
-            ) u
-            WHERE w.start < w."end"
-            UNION ALL
-            SELECT w.part, w.project_id, d.day, d.meter_id, d.flavor_id, d.quantity, 0,
-                   d.day < w.start OR d.day + interval '1 day' > w."end"
-            FROM unnest($1::bigint[], $2::bigint[], $3::timestamptz[], $4::timestamptz[])
-                 AS w(part, project_id, start, "end")
-            JOIN daily_charge d ON d.project_id = w.project_id
-                AND d.day > w.start - interval '1 day' AND d.day < w."end"
-        )
-        SELECT CASE $7 WHEN 'part' THEN part WHEN 'project' THEN project_id
-                       WHEN 'meter' THEN meter_id ELSE 0 END AS number,
-               CASE WHEN $8::text IS NULL THEN 'epoch'
-                    ELSE date_trunc($8, at, 'UTC') END AS start,
-               meter_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
-               bool_or(is_cut) AS is_cut
-        FROM found GROUP BY 1, 2, 3, 4
-        """,
+        _SUM_METERED,
         *_flat(hours),
         min(one.start for one in hours),
         max(one.end for one in hours),

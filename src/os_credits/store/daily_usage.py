@@ -40,7 +40,7 @@ class Cut:
 
 
 def whole_days(start: datetime, end: datetime) -> tuple[datetime, datetime]:
-    """Give the first and the end of the whole days of a period, its own end twice if it has none."""
+    """Give the first and the end of the whole days of a period; without any, its end twice."""
     first, last = floor_day(start), floor_day(end)
     if first != start:
         first += _DAY

@@ -39,6 +39,58 @@ async def forget_day(conn: Connection, day: datetime) -> None:
     await conn.execute("DELETE FROM daily_usage WHERE day = $1", day)
 
 
+_SUM_DAY = """
+WITH moved AS MATERIALIZED (
+    SELECT DISTINCT series_id FROM whereabouts WHERE hour > $1 AND hour < $2
+), measured AS NOT MATERIALIZED (
+    SELECT series_id, hour, flavor_id, credits,
+           CASE WHEN credits IS NOT NULL AND (kind = 0 OR credits > 0)
+                THEN quantity END AS quantity,
+           CASE WHEN credits IS NULL AND kind = 0 THEN quantity END AS unpriced,
+           CASE WHEN credits = 0 AND kind <> 0 THEN quantity END AS free,
+           CASE WHEN credits IS NULL AND kind <> 0 THEN quantity END AS undecided
+    FROM usage WHERE hour >= $1 AND hour < $2 AND quantity > 0
+), settled AS (
+    SELECT series_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
+           sum(free) AS free, sum(undecided) AS undecided, sum(credits) AS credits
+    FROM measured u
+    WHERE NOT EXISTS (SELECT FROM moved m WHERE m.series_id = u.series_id)
+    GROUP BY series_id, flavor_id
+), part AS (
+    SELECT s.*, w.host_id
+    FROM settled s LEFT JOIN LATERAL (
+        SELECT host_id FROM whereabouts w
+        WHERE w.series_id = s.series_id AND w.hour <= $1 ORDER BY w.hour DESC LIMIT 1
+    ) w ON true
+    UNION ALL
+    SELECT u.series_id, u.flavor_id, u.quantity, u.unpriced, u.free, u.undecided,
+           u.credits, w.host_id
+    FROM moved m JOIN measured u ON u.series_id = m.series_id LEFT JOIN LATERAL (
+        SELECT host_id FROM whereabouts w
+        WHERE w.series_id = u.series_id AND w.hour <= u.hour ORDER BY w.hour DESC LIMIT 1
+    ) w ON true
+), summed AS MATERIALIZED (
+    SELECT coalesce(host_id, 0) AS host_id, series_id, flavor_id,
+           coalesce(sum(quantity), 0) AS quantity, coalesce(sum(unpriced), 0) AS unpriced,
+           coalesce(sum(free), 0) AS free, coalesce(sum(undecided), 0) AS undecided,
+           coalesce(sum(credits), 0) AS credits
+    FROM part GROUP BY coalesce(host_id, 0), series_id, flavor_id
+), kept AS (
+    INSERT INTO daily_usage (series_id, day, flavor_id, host_id, quantity, unpriced, free,
+                             undecided, credits)
+    SELECT series_id, $1, flavor_id, host_id, quantity, unpriced, free, undecided, credits
+    FROM summed WHERE now() >= $2 ORDER BY host_id, series_id
+)
+INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
+                        resource_count)
+SELECT 'day', $1, p.host_id, s.meter_id, p.flavor_id,
+       sum(p.quantity + p.unpriced + p.free), sum(p.credits), count(*)
+FROM summed p JOIN series s ON s.id = p.series_id
+WHERE p.quantity + p.unpriced + p.free > 0
+GROUP BY p.host_id, s.meter_id, p.flavor_id
+"""
+
+
 async def sum_day(conn: Connection, day: datetime) -> None:
     """Sum a day's usage by host, meter and flavor; nothing is summed of it yet.
 
@@ -48,56 +100,7 @@ async def sum_day(conn: Connection, day: datetime) -> None:
     day is looked up once, another one hour by hour.
     """
     await conn.execute(
-        """
-        WITH moved AS MATERIALIZED (
-            SELECT DISTINCT series_id FROM whereabouts WHERE hour > $1 AND hour < $2
-        ), measured AS NOT MATERIALIZED (
-            SELECT series_id, hour, flavor_id, credits,
-                   CASE WHEN credits IS NOT NULL AND (kind = 0 OR credits > 0)
-                        THEN quantity END AS quantity,
-                   CASE WHEN credits IS NULL AND kind = 0 THEN quantity END AS unpriced,
-                   CASE WHEN credits = 0 AND kind <> 0 THEN quantity END AS free,
-                   CASE WHEN credits IS NULL AND kind <> 0 THEN quantity END AS undecided
-            FROM usage WHERE hour >= $1 AND hour < $2 AND quantity > 0
-        ), settled AS (
-            SELECT series_id, flavor_id, sum(quantity) AS quantity, sum(unpriced) AS unpriced,
-                   sum(free) AS free, sum(undecided) AS undecided, sum(credits) AS credits
-            FROM measured u
-            WHERE NOT EXISTS (SELECT FROM moved m WHERE m.series_id = u.series_id)
-            GROUP BY series_id, flavor_id
-        ), part AS (
-            SELECT s.*, w.host_id
-            FROM settled s LEFT JOIN LATERAL (
-                SELECT host_id FROM whereabouts w
-                WHERE w.series_id = s.series_id AND w.hour <= $1 ORDER BY w.hour DESC LIMIT 1
-            ) w ON true
-            UNION ALL
-            SELECT u.series_id, u.flavor_id, u.quantity, u.unpriced, u.free, u.undecided,
-                   u.credits, w.host_id
-            FROM moved m JOIN measured u ON u.series_id = m.series_id LEFT JOIN LATERAL (
-                SELECT host_id FROM whereabouts w
-                WHERE w.series_id = u.series_id AND w.hour <= u.hour ORDER BY w.hour DESC LIMIT 1
-            ) w ON true
-        ), summed AS MATERIALIZED (
-            SELECT coalesce(host_id, 0) AS host_id, series_id, flavor_id,
-                   coalesce(sum(quantity), 0) AS quantity, coalesce(sum(unpriced), 0) AS unpriced,
-                   coalesce(sum(free), 0) AS free, coalesce(sum(undecided), 0) AS undecided,
-                   coalesce(sum(credits), 0) AS credits
-            FROM part GROUP BY coalesce(host_id, 0), series_id, flavor_id
-        ), kept AS (
-            INSERT INTO daily_usage (series_id, day, flavor_id, host_id, quantity, unpriced, free,
-                                     undecided, credits)
-            SELECT series_id, $1, flavor_id, host_id, quantity, unpriced, free, undecided, credits
-            FROM summed WHERE now() >= $2 ORDER BY host_id, series_id
-        )
-        INSERT INTO host_usage (length, start, host_id, meter_id, flavor_id, quantity, credits,
-                                resource_count)
-        SELECT 'day', $1, p.host_id, s.meter_id, p.flavor_id,
-               sum(p.quantity + p.unpriced + p.free), sum(p.credits), count(*)
-        FROM summed p JOIN series s ON s.id = p.series_id
-        WHERE p.quantity + p.unpriced + p.free > 0
-        GROUP BY p.host_id, s.meter_id, p.flavor_id
-        """,
+        _SUM_DAY,
         day,
         day + _DAY,
         timeout=STATEMENT_SECONDS_MAX,

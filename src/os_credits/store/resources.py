@@ -1,7 +1,7 @@
 """Tables `series`, `usage`, `daily_charge` and `sample`: what resources were, and what they cost.
 
-What a resource cost in all is its usage and, of days whose hours were dropped, its daily charges: so
-the resources of a project add up to its charges, to the last digit.
+What a resource cost in all is its usage and, of days whose hours were dropped, its daily charges:
+so the resources of a project add up to its charges, to the last digit.
 """
 
 from __future__ import annotations

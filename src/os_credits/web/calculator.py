@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from os_credits.domain.access import Access
+from os_credits.domain.access import Access, Named, named
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.calculation import HOURS_OF_DAY, Wish, calculate
 from os_credits.flows.prices import read_price_table
@@ -22,7 +21,7 @@ from os_credits.web.language import N_, gettext
 from os_credits.web.room import DESK, PageRoute, render, visitor_of
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Sequence
 
     from multidict import MultiMapping
 
@@ -33,7 +32,6 @@ ROWS_AT_FIRST = 2
 PROJECTS_MAX = 200
 COUNT_MAX = Decimal(10) ** 9
 _DIGITS = -6
-_OUR_NUMBER = re.compile(r"#\d{1,18}")
 NOT_A_COUNT = N_("Please give a number from 0 to a thousand million, with six digits at most.")
 NOT_HOURS = N_("Please give more than 0 hours, and at most 24.")
 NO_FLAVOR = N_("Please choose a flavor.")
@@ -152,17 +150,16 @@ async def _projects(conn: Connection, access: Access) -> list[Project]:
         name=None,
         site=None,
         domain=None,
-        among=None if access.projects is None else _first(access.projects),
+        among=None if access.projects is None else _first(named(access.projects)),
         after_id=0,
         limit=PROJECTS_MAX + 1,
     )
 
 
-def _first(among: Collection[str]) -> list[str]:
+def _first(among: Named) -> list[str]:
     """Leave out what is not shown anyway: a person's projects are our numbers, and may be many."""
-    if not all(_OUR_NUMBER.fullmatch(one) for one in among):
-        return sorted(among)
-    return sorted(among, key=lambda one: int(one[1:]))[: PROJECTS_MAX + 1]
+    numbers = among.numbers if among.names else among.numbers[: PROJECTS_MAX + 1]
+    return [f"#{one}" for one in numbers] + list(among.names)
 
 
 async def _project(request: web.Request, conn: Connection) -> tuple[Project | None, str]:
