@@ -626,7 +626,7 @@ HOSTS = (
     """,
     """
     INSERT INTO summed_day (day, changed_count, summed_count, summed_at)
-    SELECT d, 1, 1, d + interval '1 day'
+    SELECT d, 1, 1, least(d + interval '1 day', $2::timestamptz)
     FROM generate_series($1::timestamptz, $2::timestamptz, interval '24 hours') d
     ON CONFLICT (day) DO UPDATE SET summed_count = 1, changed_count = 1
     """,
