@@ -12,7 +12,10 @@ from os_credits.domain.access import Named, named
     [
         (set(), Named((), ())),
         ({"#10", "#9", "#100"}, Named((9, 10, 100), ())),
-        ({"#9", "astro", "", "#x", "# 7", "#-1", "##3"}, Named((9,), ("", "# 7", "##3", "#-1", "#x", "astro"))),
+        (
+            {"#9", "astro", "", "#x", "# 7", "#-1", "##3"},
+            Named((9,), ("", "# 7", "##3", "#-1", "#x", "astro")),
+        ),
         # Too long for a number of ours, and digits of other scripts: nobody's.
         ({"#" + "9" * 19, "#\u0661"}, Named((), ("#" + "9" * 19, "#\u0661"))),
         ({"9", "#9\n"}, Named((), ("#9\n", "9"))),
