@@ -6,11 +6,10 @@ Use everything here in a snapshot: it reads several times.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from os_credits.domain.allowance import floor_month, next_month
-from os_credits.domain.amount import added
-from os_credits.domain.bill import BillGroup, By, Course, Hours, Order, Subject
+from os_credits.domain.bill import BillGroup, By, Course, Hours, Subject
 from os_credits.domain.period import EPOCH, HOUR, floor_hour
 from os_credits.domain.stretch import LENGTHS, Stretches
 from os_credits.domain.tree import FOREVER
@@ -27,7 +26,7 @@ from os_credits.flows.bill_resources import bill_of_resources
 from os_credits.flows.organisations import numbers_of, resolve_organisation
 from os_credits.flows.projects import resolve_project
 from os_credits.flows.tree import read_tree
-from os_credits.store import batches, bills, organisations, projects, retention
+from os_credits.store import batches, bills, organisations, projects, retention, span_sums
 from os_credits.store.bills import Wanted
 
 if TYPE_CHECKING:
@@ -165,16 +164,9 @@ async def _read_course(
     days = max((end - request.period.start).days + 1, 0)
     for by, count in ((By.DAY, days), (By.MONTH, days // 30 + 1)):
         if count > 1 and count <= DAYS_MAX and _count(hours) * count <= COURSE_SUMS_MAX:
-            stretches, parts = _cut(hours, replace(request, by=by), as_of_hour)
-            wanted = Wanted(stretches, parts, by, Order.NUMBER, None, None)
-            sums = await bills.sum_used(conn, wanted, ())
-            return Course(
-                by,
-                tuple(
-                    (place.start, added(*(one.credits for one in used)))
-                    for place, used in sums.groups.items()
-                ),
-            )
+            stretches, _ = _cut(hours, replace(request, by=by), as_of_hour)
+            step: Literal["day", "month"] = "day" if by is By.DAY else "month"
+            return Course(by, tuple(await span_sums.sum_steps(conn, stretches, step)))
     return None
 
 

@@ -7,18 +7,13 @@ from typing import TYPE_CHECKING
 
 from os_credits.domain.amount import Credits, from_micro
 from os_credits.domain.grant import Grant, GrantState
-from os_credits.domain.lot import event_times
-from os_credits.domain.stretch import Stretches
-from os_credits.domain.tree import FOREVER, Span
-from os_credits.ledger.burn_down import burn_down
-from os_credits.store import grants, lots
-from os_credits.store.samples import FIRST_MOMENT
-from os_credits.store.span_sums import sum_stretches
+from os_credits.flows.burn import read_burned_by_sums
+from os_credits.store import grants
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from os_credits.domain.lot import Burned, LotState
+    from os_credits.domain.lot import LotState
     from os_credits.store.pool import Connection
 
 # How many lots of one account are looked at: more than any has.
@@ -51,7 +46,7 @@ async def read_given(conn: Connection, project_id: int, now: datetime) -> list[G
     `store.pool.snapshot`, and `now` the moment of its balance.
     """
     found = await grants.list_grants(conn, project_id, after_id=0, limit=LOTS_MAX)
-    burned = await _burned(conn, project_id, now)
+    burned = await read_burned_by_sums(conn, project_id, now)
     states = {state.lot.id: state for state in burned.states} if burned else {}
     order = {lot_id: place for place, lot_id in enumerate(states)}
     given = [_given(one, states.get(one.id), one.state_at(now)) for one in found]
@@ -63,23 +58,6 @@ async def read_given(conn: Connection, project_id: int, now: datetime) -> list[G
         *sorted(coming, key=lambda one: (one.grant.valid_from, one.grant.id)),
         *sorted(over, key=lambda one: (one.grant.valid_from, one.grant.id), reverse=True),
     ]
-
-
-async def _burned(conn: Connection, project_id: int, now: datetime) -> Burned | None:
-    """Say what became of a project's lots; None if it was never given any.
-
-    As `burn.read_burned`, but from the sums of days and months: quick however old the account is.
-    """
-    own = (await lots.read_lots(conn, [project_id])).get(project_id)
-    if own is None:
-        return None
-    moments = event_times(own)
-    stretches = Stretches()
-    sums = stretches.add([Span(project_id, None, FIRST_MOMENT, FOREVER)], moments)
-    used = await sum_stretches(conn, stretches)
-    taken = await lots.sum_taken(conn, project_id, moments)
-    debits = [used.get(number, 0) + taken[place] for place, number in enumerate(sums)]
-    return burn_down(own, debits, now)
 
 
 def _given(grant: Grant, fate: LotState | None, state: GrantState) -> GivenLot:

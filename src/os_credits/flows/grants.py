@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from os_credits.domain.amount import to_micro
 from os_credits.domain.grant import GrantState
 from os_credits.domain.lot import Burned, Lot, LotState
-from os_credits.flows.burn import read_burned
+from os_credits.flows.burn import read_burned_by_sums
 from os_credits.store import batches, grants, projects
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def read_fates(
     One that waits for its hour is whole; of one that was taken back nothing is left.
     """
     now = await batches.read_now(conn)
-    burned = (await read_burned(conn, [project_id], now)).get(project_id, Burned((), 0))
+    burned = await read_burned_by_sums(conn, project_id, now) or Burned((), 0)
     states = {state.lot.id: state for state in burned.states}
     return now, {one.id: states.get(one.id) or _untouched(one, now) for one in found}
 
