@@ -192,7 +192,10 @@ def of_samples() -> list[Tampering]:
         Tampering("a sample, removed", usage, f"DELETE FROM sample WHERE {sample}"),
         Tampering(
             "the time of a sample", usage,
-            f"UPDATE sample SET measured_at = measured_at - interval '2 hours' WHERE {sample}",
+            # Within its day: TimescaleDB moves no row to another chunk.
+            "UPDATE sample SET measured_at = measured_at + CASE WHEN extract(hour FROM "
+            "measured_at AT TIME ZONE 'UTC') < 2 THEN interval '2 hours' "
+            f"ELSE interval '-2 hours' END WHERE {sample}",
         ),
         Tampering(
             "a sample put in between", usage,

@@ -30,6 +30,7 @@ _LOOKED_AT: Mapping[Layer, str] = {
     Layer.SAMPLES: "{samples:,} samples of {series:,} series, none of them excluded",
     Layer.USAGE: "{usage:,} hours of series, from their samples and meters",
     Layer.CREDITS: "{usage:,} hours of series, from quantity, price, whitelist and settlement",
+    Layer.DAYS: "the days of series that are summed, from their hours",
     Layer.CHARGES: "{charges:,} charges, from the credits of usage",
     Layer.LOTS: "{expiries:,} grants that end, from all grants and charges",
     Layer.BOOKINGS: "{charges:,} charges, from their entries; grants, from theirs",
