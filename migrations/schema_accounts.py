@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    PrimaryKeyConstraint,
     Table,
     Text,
     UniqueConstraint,
@@ -348,6 +349,9 @@ Table(
     Column("meter_id", Integer, ForeignKey("meter.id"), primary_key=True, autoincrement=False),
     Column("flavor_id", Integer, ForeignKey("flavor.id"), primary_key=True, autoincrement=False),
     needed("amount", CREDITS),
+    PrimaryKeyConstraint(
+        "project_id", "length", "start", "meter_id", "flavor_id", postgresql_include=["amount"]
+    ),
     CheckConstraint("length IN ('day', 'month')"),
     CheckConstraint("date_trunc(length, start, 'UTC') = start"),
     Index("booked_usage_start", "length", "start"),

@@ -14,6 +14,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Numeric,
+    PrimaryKeyConstraint,
     SmallInteger,
     Table,
     Text,
@@ -134,6 +135,13 @@ Table(
     Column("series_id", BigInteger, ForeignKey("series.id"), primary_key=True, autoincrement=False),
     needed("quantity", Numeric(60, 0)),
     needed("credits", CREDITS),
+    PrimaryKeyConstraint(
+        "project_id",
+        "day",
+        "flavor_id",
+        "series_id",
+        postgresql_include=["meter_id", "quantity", "credits"],
+    ),
     whole("day", "day"),
     Index("daily_charge_day", "day"),
 )

@@ -142,7 +142,8 @@ async def test_no_free_connection_is_503(database_url: str, owner_database_url: 
     settings = settings_for(database_url, database_connections_max=1, endpoints_only=True)
     async with running(settings) as service:
         with psycopg.connect(owner_database_url) as blocker:
-            blocker.execute("LOCK TABLE batch IN ACCESS EXCLUSIVE MODE")
+            # Beside the loop: a job of the service may hold the table, and has to get on.
+            await asyncio.to_thread(blocker.execute, "LOCK TABLE batch IN ACCESS EXCLUSIVE MODE")
             first, second = (
                 asyncio.create_task(
                     ask(service, "POST", "/write", key="ingest", data=vcpu_line(1).encode())
