@@ -142,11 +142,14 @@ async def test_a_day_that_ends_while_nobody_sums_is_read_by_hours(core: Core) ->
     by_hours = await read_all(core)
     await sum_due_days(core.pool)
     async with transaction(core.pool) as conn:
-        # As if yesterday had been summed last while it was today: its series were left out.
-        yesterday = floor_day(from_ms(await core.now_ms())) - DAY
-        await conn.execute("DELETE FROM daily_usage WHERE day = $1", yesterday)
-        await conn.execute("UPDATE summed_day SET summed_at = day + interval '23 hours' "
-                           "WHERE day = $1", yesterday)  # fmt: skip
+        # As if a day had been summed last while it lasted: its series were left out.
+        day = await conn.fetchval("SELECT max(day) FROM daily_usage")
+        await conn.execute("DELETE FROM daily_usage WHERE day = $1", day)
+    assert await read_all(core) != by_hours
+    async with transaction(core.pool) as conn:
+        await conn.execute(
+            "UPDATE summed_day SET summed_at = day + interval '23 hours' WHERE day = $1", day
+        )
 
     assert await read_all(core) == by_hours
 
