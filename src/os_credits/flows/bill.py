@@ -26,7 +26,15 @@ from os_credits.flows.bill_resources import bill_of_resources
 from os_credits.flows.organisations import numbers_of, resolve_organisation
 from os_credits.flows.projects import resolve_project
 from os_credits.flows.tree import read_tree
-from os_credits.store import batches, bills, organisations, projects, retention, span_sums
+from os_credits.store import (
+    batches,
+    bill_quantities,
+    bills,
+    organisations,
+    projects,
+    retention,
+    span_sums,
+)
 from os_credits.store.bills import Wanted
 
 if TYPE_CHECKING:
@@ -111,7 +119,7 @@ async def visible_projects(
 
 async def _check_resource(conn: Connection, project: Project, resource: str) -> None:
     """Raise NotFound unless a project's samples ever named this resource."""
-    if "\0" in resource or not await bills.has_resource(conn, project.id, resource):
+    if "\0" in resource or not await bill_quantities.has_resource(conn, project.id, resource):
         raise NotFound(f"this project has no resource {resource[:200]!r}")
 
 
@@ -139,9 +147,9 @@ async def _bill_of_projects(
     has_quantities = await _are_few(conn, hours, request, as_of_hour)
     metered: dict[LineKey, Metered] = {}
     if has_quantities:
-        metered = await bills.sum_metered(conn, hours, request.by)
-    elif await bills.is_unpriced(conn, request.period):
-        metered = await bills.sum_unpriced(conn, hours, request.by, request.period)
+        metered = await bill_quantities.sum_metered(conn, hours, request.by)
+    elif await bill_quantities.is_unpriced(conn, request.period):
+        metered = await bill_quantities.sum_unpriced(conn, hours, request.by, request.period)
     limit = None if request.limit is None else request.limit + 1
     stretches, parts = _cut(hours, request, as_of_hour)
     wanted = Wanted(stretches, parts, request.by, request.order, request.after, limit)
@@ -210,14 +218,14 @@ async def _are_few(
     """Tell whether there are few enough hours of resources to sum quantities."""
     if _count(hours) > PROJECTS_WITH_QUANTITIES_MAX:
         return False
-    first = await bills.first_hour_of_usage(conn)
+    first = await bill_quantities.first_hour_of_usage(conn)
     until = min(request.period.end, as_of_hour + AHEAD)
     single = max((until - max(request.period.start, first or until)) // HOUR, 0)
     # Older usage is kept by days.
     days = max((min(until, first or until) - request.period.start).days, 0)
     days = min(days, (as_of_hour - EPOCH).days)
     ids = {number for one in hours for number in one.project_ids}
-    series = await bills.count_series(conn, ids)
+    series = await bill_quantities.count_series(conn, ids)
     dropped = (await retention.read_retention(conn)).usage_dropped_until > EPOCH
     return series * (single + days * dropped) <= request.hours_max
 

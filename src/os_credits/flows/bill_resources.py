@@ -12,7 +12,7 @@ from os_credits.domain.stretch import Stretches
 from os_credits.domain.tree import Span
 from os_credits.errors import InvalidInput
 from os_credits.flows.bill_lines import NOTHING, LineWriter, bill_of
-from os_credits.store import bills, retention
+from os_credits.store import bill_quantities, bills, retention
 from os_credits.store.bills import Wanted
 
 if TYPE_CHECKING:
@@ -37,7 +37,9 @@ async def bill_of_resources(
     period, resource = request.period, request.subject.resource
     if resource is not None:
         await _refuse_cut_days(conn, period)
-    found = await bills.sum_resources(conn, project.id, period, by=request.by, resource=resource)
+    found = await bill_quantities.sum_resources(
+        conn, project.id, period, by=request.by, resource=resource
+    )
     used = [one.used for one in found]
     metered = {(one.used.key, one.used.meter_id, one.used.flavor_id): one.metered for one in found}
     total = used
@@ -70,7 +72,7 @@ async def _read_course(conn: Connection, request: BillRequest, project: Project)
     resource = request.subject.resource
     if not request.with_course or resource is None:
         return None
-    found = await bills.sum_resources(
+    found = await bill_quantities.sum_resources(
         conn, project.id, request.period, by=By.DAY, resource=resource
     )
     days: dict[datetime, list[Credits]] = {}
