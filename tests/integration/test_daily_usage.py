@@ -13,6 +13,7 @@ from os_credits.domain.period import DAY_MS, HOUR, HOUR_MS, floor_day, from_ms
 from os_credits.domain.settlement import Verdict
 from os_credits.domain.usage import UsageKind
 from os_credits.flows.day_sums import sum_due_days
+from os_credits.flows.meters import MeterFile
 from os_credits.flows.prices import set_price
 from os_credits.flows.settle import SettlementRequest, settle
 from os_credits.flows.verify import verify
@@ -21,13 +22,16 @@ from os_credits.store.daily_usage import cut, cut_all, series_arguments, with_us
 from os_credits.store.pool import connection, snapshot, transaction
 from os_credits.store.summed_days import OpenDays, read_open_days
 from tests.core import WINDOW_MS, Core, opened_core
-from tests.integration.placed import FILE, random_servers, server
+from tests.integration.placed import FILE, SERVER, random_servers, server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
 DAY = timedelta(days=1)
+# A meter without a price.
+SPARE = SERVER.model_copy(update={"name": "spare", "metric": "spare"})
+WITH_SPARE = MeterFile((*FILE.meters, SPARE), FILE.prices)
 ALL = with_used(
     """
     SELECT u.series_id, date_trunc('day', at, 'UTC') AS day, flavor_id, sum(quantity),
@@ -39,12 +43,12 @@ ALL = with_used(
 
 @pytest.fixture
 async def core(database_url: str) -> AsyncIterator[Core]:
-    async with opened_core(database_url, FILE) as opened:
+    async with opened_core(database_url, WITH_SPARE) as opened:
         yield opened
 
 
 async def read_all(core: Core) -> dict[str, Any]:
-    """Read what is told by days, and how many of them are told by hours."""
+    """Read what is told of days, and by what sums over them."""
     async with snapshot(core.pool) as conn:
         ids = [row[0] for row in await conn.fetch("SELECT id FROM series ORDER BY id")]
         open_days = await read_open_days(conn)
@@ -79,6 +83,9 @@ async def settled_world(core: Core, dice: random.Random) -> int:
     """Let servers run for days: some of it let go free, some undecided, some without a price."""
     first_ms = await core.now_ms() // DAY_MS * DAY_MS - 4 * DAY_MS
     await core.push(random_servers(dice, first_ms))
+    for minute in range(0, 180, 10):
+        labels, at_ms, value = server(first_ms + minute * 60_000, "n1", id_="spare")
+        await core.push([({**labels, "__name__": "spare"}, at_ms, value)])
     # A gap is nobody's to bill until somebody decides: of four, one is billed, and one let go.
     for number, id_ in enumerate(("billed", "waived", "left", "later")):
         at_ms = first_ms + number * DAY_MS // 2
@@ -90,7 +97,10 @@ async def settled_world(core: Core, dice: random.Random) -> int:
         )
     await core.rate()
     async with connection(core.pool) as conn:
-        series = await conn.fetch("SELECT resource, id, project_id, meter_id FROM series")
+        series = await conn.fetch(
+            "SELECT resource, id, project_id, meter_id FROM series "
+            "WHERE resource IN ('billed', 'waived')"
+        )
     found = {row["resource"]: row["id"] for row in series}
     project_id, meter_id = series[0]["project_id"], series[0]["meter_id"]
     for id_, verdict in (("billed", Verdict.BILL), ("waived", Verdict.WAIVE)):
@@ -110,7 +120,7 @@ async def test_days_tell_what_hours_tell(core: Core, seed: int) -> None:
     first_ms = await settled_world(core, dice)
     by_hours = await read_all(core)
     # Each kind of quantity is there.
-    assert all(any(row[column] for row in by_hours["days"]) for column in (3, 5, 6, 7))
+    assert all(any(row[column] for row in by_hours["days"]) for column in range(3, 8))
     assert await count_open(core) > 0
 
     await sum_due_days(core.pool)
@@ -151,6 +161,11 @@ async def test_a_day_that_ends_while_nobody_sums_is_read_by_hours(core: Core) ->
             "UPDATE summed_day SET summed_at = day + interval '23 hours' WHERE day = $1", day
         )
 
+    assert await read_all(core) == by_hours
+    # Days later it is summed all the same.
+    assert await count_open(core) == 1
+    assert await sum_due_days(core.pool) == 1
+    assert await count_open(core) == 0
     assert await read_all(core) == by_hours
 
 

@@ -308,6 +308,19 @@ async def test_the_job_rests_longer_than_it_works(core: Core) -> None:
     assert 0 < await job.run()  # at 102 s
 
 
+async def test_after_long_work_the_job_does_not_rest_for_days(core: Core) -> None:
+    ticks = iter([0.0, 0.0, 7200.0, 8000.0, 8200.0, 8201.0])
+    job = DaySums(core.pool, clock=lambda: next(ticks))
+    await core.push([server(await base(core) + hour * HOUR_MS, "n1") for hour in range(4)])
+    await core.rate()
+
+    assert 0 < await job.run()  # took two hours
+    await core.push([server(await base(core) + hour * HOUR_MS, "n2") for hour in range(4, 6)])
+    await core.rate()
+    assert 0 == await job.run()
+    assert 0 < await job.run()  # at 8200 s, more than a quarter of an hour later
+
+
 async def forget_sums(core: Core) -> None:
     """Throw all sums away, and mark all days."""
     async with transaction(core.pool) as conn:

@@ -9,7 +9,8 @@ from enum import StrEnum
 from functools import lru_cache
 
 KEY_PREFIX = "osc_"
-_OUR_NUMBER = re.compile(r"#([0-9]{1,18})")
+# As we write it: `#007` is not 7, neither here nor where a single project is asked for.
+_OUR_NUMBER = re.compile(r"#(0|[1-9][0-9]{0,17})")
 
 
 class Scope(StrEnum):

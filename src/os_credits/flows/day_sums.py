@@ -7,7 +7,6 @@ its own that reads what is committed. What changes meanwhile is marked anew.
 from __future__ import annotations
 
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from os_credits.domain.allowance import floor_month, next_month
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
 
 # Summing may take one part in so many of the time: the present day is always due.
 REST_FACTOR = 50
-DAY = timedelta(hours=24)
+# After many days at once, as when all of them are new, the present one must not wait for days.
+REST_SECONDS_MAX = 900.0
 
 
 class DaySums:
@@ -45,7 +45,8 @@ class DaySums:
             return await sum_due_days(self._pool)
         finally:
             ended = self._clock()
-            self._rests_until = ended + REST_FACTOR * (ended - started)
+            rest = min(REST_FACTOR * (ended - started), REST_SECONDS_MAX)
+            self._rests_until = ended + rest
 
 
 async def sum_due_days(pool: Pool) -> int:
@@ -55,7 +56,7 @@ async def sum_due_days(pool: Pool) -> int:
     """
     async with connection(pool) as conn:
         now = await batches.read_now(conn)
-        due = await summed_days.list_due(conn, floor_day(now) - DAY)
+        due = await summed_days.list_due(conn, floor_day(now))
     done = 0
     for one in due:
         async with transaction(pool) as conn:

@@ -94,10 +94,9 @@ GROUP BY p.host_id, s.meter_id, p.flavor_id
 async def sum_day(conn: Connection, day: datetime) -> None:
     """Sum a day's usage by host, meter and flavor; nothing is summed of it yet.
 
-    Of a day that is over (by the start of this transaction, which is noted) also by series: what
-    counts (`quantity`), what has no price yet, what an
-    operator let go free, and what nobody has decided about. A series that stays where it is all
-    day is looked up once, another one hour by hour.
+    Of a day that is over (by the start of this transaction, which is noted) also by series, in
+    the quantities that `daily_usage.py: USED` tells apart. A series that stays where it is all day
+    is looked up once, another one hour by hour.
     """
     await conn.execute(
         _SUM_DAY,

@@ -92,16 +92,16 @@ RIGHTS: Mapping[str, LiteralString] = {
     # The set of samples, and what is computed from it.
     "batch": "SELECT, INSERT, DELETE",
     "charge": "SELECT, INSERT, UPDATE",
+    "daily_usage": "SELECT, INSERT, DELETE",
     "excluded_sample": "SELECT, INSERT, UPDATE, DELETE",
     "expiry": "SELECT, INSERT, UPDATE",
     "forecast": "SELECT, INSERT, UPDATE, DELETE",
-    "daily_usage": "SELECT, INSERT, DELETE",
     "host_usage": "SELECT, INSERT, DELETE",
-    "summed_day": "SELECT, INSERT, UPDATE",
     "pending_grant": "SELECT, INSERT, DELETE",
     "project_figure": "SELECT, INSERT, UPDATE",
     "sample": "SELECT, INSERT, UPDATE, DELETE",
     "sample_floor": "SELECT, INSERT, UPDATE, DELETE",
+    "summed_day": "SELECT, INSERT, UPDATE",
     "usage": "SELECT, INSERT, UPDATE, DELETE",
     "whereabouts": "SELECT, INSERT, UPDATE (host_id, state), DELETE",
 }

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from os_credits.domain.period import from_ms
+from os_credits.domain.tree import FOREVER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,19 +56,19 @@ async def mark_days(conn: Connection, days_ms: Iterable[int]) -> None:
     )
 
 
-async def list_due(conn: Connection, yesterday: datetime) -> list[DueDay]:
+async def list_due(conn: Connection, today: datetime) -> list[DueDay]:
     """Give the days that are to be summed, the newest first.
 
-    Yesterday is one of them if it was not summed since it ended.
+    A day that is over is one of them if it was not summed since it ended, however long ago.
     """
     rows = await conn.fetch(
         """
         SELECT day, changed_count FROM summed_day
         WHERE changed_count <> summed_count
-           OR (day = $1 AND summed_at < day + interval '24 hours')
+           OR (day < $1 AND summed_at < day + interval '24 hours')
         ORDER BY day DESC
         """,
-        yesterday,
+        today,
     )
     return [DueDay(row["day"], row["changed_count"]) for row in rows]
 
@@ -112,4 +113,4 @@ async def read_open_days(conn: Connection) -> OpenDays:
     days = [row["day"] for row in rows]
     starts = [day for place, day in enumerate(days) if place == 0 or days[place - 1] + _DAY != day]
     ends = [day + _DAY for place, day in enumerate(days[:-1]) if days[place + 1] != day + _DAY]
-    return OpenDays(tuple(starts), (*ends, days[-1] + 366 * _DAY))
+    return OpenDays(tuple(starts), (*ends, FOREVER))

@@ -18,7 +18,7 @@ from os_credits.domain.access import Named, named
         ),
         # Too long for a number of ours, and digits of other scripts: nobody's.
         ({"#" + "9" * 19, "#\u0661"}, Named((), ("#" + "9" * 19, "#\u0661"))),
-        ({"9", "#9\n"}, Named((), ("#9\n", "9"))),
+        ({"9", "#9\n", "#09"}, Named((), ("#09", "#9\n", "9"))),
     ],
 )  # fmt: skip
 def test_our_numbers_are_told_from_names(among: set[str], expected: Named) -> None:
