@@ -77,6 +77,11 @@ def _is_beneath(one: int, pid: int, parents: dict[int, int]) -> bool:
     return False
 
 
+def parent_of(pid: int) -> int:
+    """Give the process that started one."""
+    return int(_fields(pid)[_PARENT])
+
+
 def resident_bytes(pid: int) -> int:
     """Read how much memory of a process is resident."""
     return int((PROC / str(pid) / "statm").read_text(encoding="ascii").split()[1]) * _PAGE_BYTES
