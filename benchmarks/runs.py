@@ -130,7 +130,6 @@ async def through_service(service: Service, load: Load, steps: int) -> Run:
     """Push a load, and wait until the last charge of it is committed."""
     bodies = load.lane_bodies(steps)
     conn = service.conn
-    await conn.execute("CHECKPOINT")
     wal = await conn.fetchval("SELECT pg_current_wal_lsn()")
     before, started = service.cpu(), time.perf_counter()
     await _send(f"{service.url}/api/v1/write", bodies, {"Authorization": f"Bearer {service.key}"})
@@ -183,7 +182,6 @@ async def by_copy(conn: Any, load: Load, steps: int, postmaster: int) -> Run:
         """
     )
     batches = list(_rows(load, steps))
-    await conn.execute("CHECKPOINT")
     await conn.execute("SET search_path = bench, public")
     wal = await conn.fetchval("SELECT pg_current_wal_lsn()")
     client, before, started = time.process_time(), tree_seconds(postmaster), time.perf_counter()
