@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from os_credits.decode.remote_write_encode import encode_v1
 
@@ -17,8 +19,12 @@ if TYPE_CHECKING:
 
 METERS = ("project_vcpu_usage", "project_mb_usage", "openstack_nova_server_status")
 FLAVORS = ("m1.tiny", "m1.small", "m1.medium", "m1.large")
-# Labels beyond the eight that every series has: real ones carry between 8 and 12.
-MORE_LABELS = (("prometheus", "site-a"), ("availability_zone", "nova"), ("cluster", "compute-1"))
+# What a Prometheus adds to every series that it sends on, as far as it is told to.
+EXTERNAL_LABELS = (
+    ("monitor", "openstack-production"),
+    ("region", "site-a"),
+    ("availability_zone", "nova"),
+)
 # How many scrapes later a late sample comes.
 LATE_BY = 7
 
@@ -52,31 +58,44 @@ class Load:
     dirt: Dirt = Dirt()
 
     def labels(self, number: int) -> tuple[tuple[str, str], ...]:
-        """Give the labels of one series: counters of its project, else a server's state."""
+        """Give the labels of one series: counters of its project, else a server's state.
+
+        Named, and about as long, as those of the usage exporter and of openstack-exporter.
+        """
         project = number % self.projects
-        meter = METERS[min(number // self.projects, 2)]
+        meter = METERS[min(number // self.projects, len(METERS) - 1)]
         labels = {
             "__name__": meter,
-            "instance": f"exporter-{number % 7}:9180",
-            "job": "openstack",
+            "instance": f"exporter-{number % 7}.monitoring.cloud.example:9180",
+            "job": "openstack-exporter",
             "location_id": "1",
-            "project_id": f"{project:032x}",
-            "project_name": f"project-{project}",
-            "domain_name": "default",
-            "tenant_id": f"{project:032x}",
+            "tenant_id": _id_of("project", project),
         }
-        if meter == METERS[2]:
+        if meter == METERS[-1]:
             labels |= {
-                "id": f"server-{number}",
+                "id": str(UUID(_id_of("server", number))),
+                "name": f"worker-{number}.project-{project}",
+                "user_id": _id_of("user", project),
+                "hypervisor_hostname": f"compute-{number % 97:03}.cloud.example",
                 "flavor_id": FLAVORS[number % len(FLAVORS)],
                 "status": "ACTIVE",
             }
-        labels |= dict(MORE_LABELS[: number % (len(MORE_LABELS) - (2 if len(labels) > 9 else 0))])
+        else:
+            labels |= {
+                "project_id": _id_of("project", project),
+                "project_name": f"project-{project}-of-a-research-group",
+                "domain_id": _id_of("domain", project % 3),
+                "domain_name": "federated-login.example",
+            }
+        labels |= dict(EXTERNAL_LABELS[: number % (2 if meter == METERS[-1] else 4)])
         return tuple(sorted(labels.items()))
 
     def sample(self, number: int, step: int) -> tuple[int, float]:
-        """Give time (ms) and value of a series at a step: counters grow, servers are there."""
-        return self.start_ms + step * self.step_ms, round(step * 0.001 * (1 + number % 5), 3)
+        """Give time (ms) and value of a series at a step: counters grow, ACTIVE servers say 0."""
+        time_ms = self.start_ms + step * self.step_ms
+        if number // self.projects >= METERS.index("openstack_nova_server_status"):
+            return time_ms, 0.0
+        return time_ms, round(step * 0.001 * (1 + number % 5), 3)
 
     def count(self, steps: int) -> int:
         """Count the samples of so many steps, each once."""
@@ -123,3 +142,8 @@ class Load:
             if step and chance.random() < self.dirt.duplicates:
                 due.append(step - 1)
         return [self.sample(number, step) for step in sorted({*due, *sent})]
+
+
+def _id_of(kind: str, number: int) -> str:
+    """Make an id as OpenStack writes them: 32 hexadecimal digits that look like chance."""
+    return blake2b(f"{kind} {number}".encode(), digest_size=16).hexdigest()
