@@ -114,9 +114,7 @@ async def measure(owner_url: str, service_url: str, scale: Scale, folder: Path) 
     return figures
 
 
-async def _round(
-    service: Service, others: list[peers.Peer], scale: Scale, times: Times
-) -> Figures:
+async def _round(service: Service, others: list[peers.Peer], scale: Scale, times: Times) -> Figures:
     found = Figures()
     load = times.take(Load(scale.series, 40, WIDE, 0), scale.steps)
     copied = await by_copy(service.conn, load, scale.steps, service.postmaster)

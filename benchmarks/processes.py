@@ -63,8 +63,7 @@ def tree_seconds(pid: int) -> float:
             one = int(folder.name)
             parents[one] = int(fields[_PARENT])
             used[one] = sum(
-                int(fields[place])
-                for place in (_USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM)
+                int(fields[place]) for place in (_USER, _SYSTEM, _CHILDREN_USER, _CHILDREN_SYSTEM)
             )
     return sum(ticks for one, ticks in used.items() if _is_beneath(one, pid, parents)) / _TICKS
 

@@ -22,10 +22,10 @@ from os_credits.store.pool import Pool, transaction
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from os_credits.domain.access import Access
-    from os_credits.domain.claim import KnownLabelSet
+    from os_credits.domain.claim import KnownKeys
     from os_credits.domain.sample import Labels, Push, Rejected
     from os_credits.flows.registry import Registry
     from os_credits.flows.stats import Stats
@@ -109,7 +109,7 @@ class Ingest:
     async def _store(
         self,
         push: Push,
-        known: Sequence[KnownLabelSet],
+        known: KnownKeys,
         access: Access,
         *,
         deltas_allowed: bool,
@@ -168,7 +168,7 @@ class Ingest:
             stats.note_refused(code, rejected)
 
 
-async def _judged(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> Judgement:
+async def _judged(push: Push, known: KnownKeys, under: Circumstances) -> Judgement:
     if len(push) + len(known) <= JUDGED_INLINE_MAX:
         return judge(push, known, under)
     return await asyncio.to_thread(judge, push, known, under)

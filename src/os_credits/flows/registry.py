@@ -10,7 +10,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownLabelSet
+from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownKeys, KnownLabelSet
 from os_credits.domain.period import to_ms
 from os_credits.errors import InvalidLabels, Unavailable
 from os_credits.flows.known_label_sets import KnownLabelSets
@@ -29,7 +29,7 @@ from os_credits.store.pool import Pool, transaction
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Container, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
 
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
@@ -99,7 +99,7 @@ class Registry:
         access: Access,
         *,
         worth_storing: Callable[[Clock], Container[bytes]],
-    ) -> list[KnownLabelSet]:
+    ) -> KnownKeys:
         """Give what is known of each key, learning the ones seen for the first time.
 
         All of it is by the meters and the database that `mark` stands for. What `access` may
@@ -112,15 +112,24 @@ class Registry:
                 await self.refresh(pool)
             versions = self._versions
             found = self._known.find(door, keys)
-            new = [key for key, known in zip(keys, found, strict=True) if known is None]
-            if new:
-                learned = await self._learn(pool, new, labels_of, access, worth_storing)
+            if None in found:
+                new = {key: None for key, one in zip(keys, found, strict=True) if one is None}
+                learned = await self._learn(pool, list(new), labels_of, access, worth_storing)
                 if versions is not self._versions:
                     continue  # they changed while we waited for the database
                 self._remember(door, learned)
-                found = [known or learned[key] for key, known in zip(keys, found, strict=True)]
-            return [known for known in found if known is not None]
+                found = [
+                    self._known.packed(learned[key]) if one is None and key in learned else one
+                    for key, one in zip(keys, self._known.find(door, keys), strict=True)
+                ]
+            known = [one for one in found if one is not None]
+            if len(known) == len(keys):
+                return self._known.columns(known)
         raise Unavailable("the meters keep changing")
+
+    def proven(self, door: str) -> Mapping[bytes, object]:
+        """Give the keys of a door whose labels were read before, to be asked at once only."""
+        return self._known.proven(door)
 
     def _remember(self, door: str, learned: dict[bytes, KnownLabelSet]) -> None:
         """Keep what holds for every sender."""

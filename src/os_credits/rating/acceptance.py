@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.domain.claim import OVER_ALLOWANCE
+from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE
 from os_credits.domain.meter import MeterKind, MeterValue
 from os_credits.domain.period import from_ms
 from os_credits.domain.sample import Rejected, is_stale
 from os_credits.rating.usage import in_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
     from os_credits.domain.access import Access
-    from os_credits.domain.claim import Claim, KnownLabelSet
+    from os_credits.domain.claim import Claim, KnownKeys
     from os_credits.domain.meter import MeterDefinition
     from os_credits.domain.sample import Push
 
@@ -86,22 +86,19 @@ class Judgement:
         return len(self.times_ms)
 
 
-def judge(push: Push, known: Sequence[KnownLabelSet], under: Circumstances) -> Judgement:
-    """Judge every sample of a push; `known[i]` belongs to `push.keys[i]`."""
-    work = _Work(push, under)
-    of_key = _places_of(push.key_index, len(known))
-    for one, places in zip(known, of_key, strict=True):
-        if not one.claims:
-            work.without_claim(one, places)
-    for layer in range(max((len(one.claims) for one in known), default=0)):
-        work.layer([one.claims[layer] if len(one.claims) > layer else None for one in known])
-    work.without_version(known)
+def judge(push: Push, known: KnownKeys, under: Circumstances) -> Judgement:
+    """Judge every sample of a push, whose keys are `known`."""
+    work = _Work(push, known, under)
+    work.without_claim()
+    for layer in range(max((len(one.claims) for one in known.kinds), default=0)):
+        work.layer(layer)
+    work.without_version()
     judgement = work.judgement()
-    judgement.by_site = work.by_site(known)
+    judgement.by_site = work.by_site()
     return judgement
 
 
-def _places_of(numbers: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]:
+def _places_of(numbers: NDArray[np.int64], count: int) -> list[NDArray[np.intp]]:
     """Give where each number below `count` stands, all in one pass, however many there are."""
     order = np.argsort(numbers, kind="stable")
     return np.split(order, np.searchsorted(numbers[order], np.arange(count + 1)))[1:-1]
@@ -110,9 +107,11 @@ def _places_of(numbers: NDArray[np.int32], count: int) -> list[NDArray[np.intp]]
 class _Work:
     """One push being judged; the pieces are joined at the end."""
 
-    def __init__(self, push: Push, under: Circumstances) -> None:
+    def __init__(self, push: Push, known: KnownKeys, under: Circumstances) -> None:
         self.push = push
+        self.known = known
         self.under = under
+        self.kind_of = known.kind_index[push.key_index]
         self.times = np.where(push.untimed, under.now_ms, push.times_ms)
         self.stale = is_stale(push.values)
         self.judged = np.zeros(len(push), np.bool_)
@@ -121,48 +120,69 @@ class _Work:
         none = np.empty(0, np.int64)
         self.result = Judgement(none, none, np.empty(0, np.float64))
 
-    def without_claim(self, known: KnownLabelSet, places: NDArray[np.intp]) -> None:
-        """Refuse the samples of an unusable label set, count those of an unknown metric."""
-        self.judged[places] = True
-        if known.invalid is not None:
-            self.refuse("labels", places, lambda _: known.invalid or "")
-        else:
-            self.result.unknown[known.metric] += len(places)
+    def without_claim(self) -> None:
+        """Refuse the samples of unusable label sets, count those of unknown metrics."""
+        chosen = [number for number, kind in enumerate(self.known.kinds) if not kind.claims]
+        for number, places in zip(chosen, self._of_kinds([[one] for one in chosen]), strict=True):
+            kind = self.known.kinds[number]
+            self.judged[places] = True
+            if kind.invalid is None:
+                self.result.unknown[kind.metric] += len(places)
+            else:
+                self.refuse("labels", places, _always(kind.invalid))
 
-    def layer(self, claims: list[Claim | None]) -> None:
+    def layer(self, layer: int) -> None:
         """Judge the samples under one claim of each label set, meter by meter."""
-        chosen = {index: claim for index, claim in enumerate(claims) if claim is not None}
         groups: dict[tuple[int, str, bool, bool, int], list[int]] = {}
         sites_matter = self.under.access.sites is not None
-        ids = np.full(len(claims), -1, np.int64)
-        for index, claim in chosen.items():
-            ids[index] = claim.label_set_id
+        for number, kind in enumerate(self.known.kinds):
+            if layer >= len(kind.claims):
+                continue
+            claim = kind.claims[layer]
             site = claim.site if sites_matter else ""
             not_stored = min(claim.label_set_id, 0)
             group = claim.version.id, site, claim.fits, claim.invalid is None, not_stored
-            groups.setdefault(group, []).append(index)
-        members = np.full(len(claims), -1, np.int32)
-        for number, indexes in enumerate(groups.values()):
-            members[indexes] = number
-        of_group = _places_of(members[self.push.key_index], len(groups))
-        for of_claim, indexes in zip(of_group, groups.values(), strict=True):
-            claim = chosen[indexes[0]]
+            groups.setdefault(group, []).append(number)
+        of_groups = self._of_kinds(list(groups.values()))
+        for of_claim, numbers in zip(of_groups, groups.values(), strict=True):
+            claim = self.known.kinds[numbers[0]].claims[layer]
             times = self.times[of_claim]
             places = of_claim[(times >= claim.from_ms) & (times < claim.until_ms)]
             self.judged[places] = True
             kept = self.under_claim(claim, places)
-            self.pieces.append((ids[self.push.key_index[kept]], kept))
+            self.pieces.append((self._label_set_ids(kept, layer), kept))
 
-    def without_version(self, known: Sequence[KnownLabelSet]) -> None:
+    def _of_kinds(self, groups: list[list[int]]) -> list[NDArray[np.intp]]:
+        """Give the places of the samples of each group of kinds."""
+        if not groups:
+            return []
+        members = np.full(len(self.known.kinds), -1, np.int64)
+        for number, kinds in enumerate(groups):
+            members[kinds] = number
+        return _places_of(members[self.kind_of], len(groups))
+
+    def _label_set_ids(self, places: NDArray[np.intp], layer: int) -> NDArray[np.int64]:
+        """Give the id of each sample's label set, as a claim stores it."""
+        if layer == 0:
+            first: NDArray[np.int64] = self.known.label_set_ids[self.push.key_index[places]]
+            return first
+        ids = [
+            kind.claims[layer].label_set_id if layer < len(kind.claims) else NOT_STORED
+            for kind in self.known.kinds
+        ]
+        later: NDArray[np.int64] = np.array(ids, np.int64)[self.kind_of[places]]
+        return later
+
+    def without_version(self) -> None:
         """Judge what lies before the first version of its meter: then its metric was unknown."""
         for place in self._within_window(np.flatnonzero(~self.judged)).tolist():
-            self.result.unknown[known[self.push.key_index[place]].metric] += 1
+            self.result.unknown[self.known.kinds[self.kind_of[place]].metric] += 1
 
     def under_claim(self, claim: Claim, places: NDArray[np.intp]) -> NDArray[np.intp]:
         """Refuse and set aside; give the places that are left."""
         definition = claim.version.definition
         if claim.invalid is not None:
-            self.refuse("labels", places, lambda _: claim.invalid or "")
+            self.refuse("labels", places, _always(claim.invalid))
             return places[:0]
         places = self._refused(definition, claim, places)
         places = self._set_aside(definition, claim, places)
@@ -180,7 +200,7 @@ class _Work:
         """Refuse what is beyond the key's allowance; count what nobody expected to get here."""
         if claim.label_set_id == OVER_ALLOWANCE:
             reason = "this key has brought as many new series as it may within an hour"
-            self.refuse("new_series", places, lambda _: reason)
+            self.refuse("new_series", places, _always(reason))
         else:
             self.result.unstored += len(places)
         return places[:0]
@@ -190,7 +210,7 @@ class _Work:
     ) -> NDArray[np.intp]:
         if not self.under.access.may_feed(claim.site, definition.name):
             reason = f"this key may not feed meter {definition.name} of site {claim.site!r}"
-            self.refuse("key_scope", places, lambda _: reason)
+            self.refuse("key_scope", places, _always(reason))
             return places[:0]
         if definition.kind is MeterKind.DELTA:
             places = self._refused_delta(definition, places)
@@ -220,11 +240,11 @@ class _Work:
     ) -> NDArray[np.intp]:
         if not self.under.deltas_allowed:
             reason = f"meter {definition.name} takes amounts: send line protocol or JSON"
-            self.refuse("delta_door", places, lambda _: reason)
+            self.refuse("delta_door", places, _always(reason))
             return places[:0]
         untimed = self.push.untimed[places]
         reason = f"meter {definition.name} takes amounts: a timestamp is needed"
-        self.refuse("untimed", places[untimed], lambda _: reason)
+        self.refuse("untimed", places[untimed], _always(reason))
         return places[~untimed]
 
     def _set_aside(
@@ -271,9 +291,9 @@ class _Work:
             more = Rejected("further on", reason_of(int(places[-1])), rest)
             self.result.refused.append((code, more))
 
-    def by_site(self, known: Sequence[KnownLabelSet]) -> dict[str, tuple[int, int | None]]:
+    def by_site(self) -> dict[str, tuple[int, int | None]]:
         """Count what was accepted of each site."""
-        sites = sorted(set(map(_SITE, known)) - {None})
+        sites = sorted(set(map(_SITE, self.known.kinds)) - {None})
         count, times = len(self.result), self.result.times_ms
         if len(sites) <= 1 or not count:
             latest = int(times.max()) if count else None
@@ -281,8 +301,8 @@ class _Work:
         number = {site: place for place, site in enumerate(sites)}
         kept = np.concatenate([places for _, places in self.pieces])
         # A label set without a site has no accepted samples.
-        of_known = np.array([number.get(one.site, 0) for one in known], np.int64)
-        of_kept = of_known[self.push.key_index[kept]]
+        of_kind = np.array([number.get(kind.site, 0) for kind in self.known.kinds], np.int64)
+        of_kept = of_kind[self.kind_of[kept]]
         counts = np.bincount(of_kept, minlength=len(sites))
         latest_of = np.zeros(len(sites), np.int64)
         np.maximum.at(latest_of, of_kept, times)
@@ -300,3 +320,7 @@ class _Work:
             self.result.times_ms = self.times[kept].astype(np.int64)
             self.result.values = self.push.values[kept]
         return self.result
+
+
+def _always(reason: str) -> Callable[[int], str]:
+    return lambda _: reason

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from os_credits.domain.access import Access, Scope
-from os_credits.domain.claim import NOT_STORED, Claim, KnownLabelSet
+from os_credits.domain.claim import NOT_STORED, Claim, KnownKeys, KnownLabelSet
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import to_ms
 from os_credits.domain.sample import Push
@@ -44,7 +44,7 @@ def judged(known: list[KnownLabelSet], samples: list[tuple[int, int, float]]) ->
         positions=np.arange(1, count + 1, dtype=np.int32),
         untimed=np.zeros(count, np.bool_),
     )
-    return judge(push, known, UNDER)
+    return judge(push, KnownKeys.of(known), UNDER)
 
 
 @pytest.mark.parametrize(
