@@ -455,10 +455,10 @@ DROPPED = (
 )
 MADE = (
     "ALTER TABLE usage ADD PRIMARY KEY (series_id, hour, flavor_id, kind)",
-    "CREATE INDEX usage_hour ON usage (hour)",
-    "CREATE INDEX usage_open ON usage (series_id, hour) WHERE credits IS NULL",
-    "CREATE INDEX usage_unsettled ON usage (series_id, hour) WHERE credits IS NULL AND kind <> 0",
-    "CREATE INDEX usage_unpriced ON usage (hour) WHERE credits IS NULL AND kind = 0",
+    "CREATE INDEX usage_hour ON usage (hour, series_id)",
+    "CREATE INDEX usage_open ON usage (series_id, hour) WHERE open_kind IS NOT NULL",
+    "CREATE INDEX usage_unsettled ON usage (series_id, hour) WHERE open_kind > 0",
+    "CREATE INDEX usage_unpriced ON usage (hour) WHERE open_kind = 0",
     """
     ALTER TABLE daily_charge ADD PRIMARY KEY (project_id, day, flavor_id, series_id)
         INCLUDE (meter_id, quantity, credits)

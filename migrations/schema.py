@@ -13,6 +13,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Computed,
     Double,
     ForeignKey,
     Identity,
@@ -204,16 +205,20 @@ Table(
     Column("kind", SmallInteger, primary_key=True, autoincrement=False),
     needed("quantity", Numeric(60, 0)),
     Column("credits", CREDITS),
-    CheckConstraint("kind IN (0, 1, 2)"),
-    Index("usage_hour", "hour"),
-    Index("usage_open", "series_id", "hour", postgresql_where=text("credits IS NULL")),
-    Index(
-        "usage_unsettled",
-        "series_id",
-        "hour",
-        postgresql_where=text("credits IS NULL AND kind <> 0"),
+    Column(
+        "open_kind",
+        SmallInteger,
+        Computed(
+            # As PostgreSQL writes it down.
+            "CASE WHEN (credits IS NULL) THEN kind ELSE NULL::smallint END",
+            persisted=True,
+        ),
     ),
-    Index("usage_unpriced", "hour", postgresql_where=text("credits IS NULL AND kind = 0")),
+    CheckConstraint("kind IN (0, 1, 2)"),
+    Index("usage_hour", "hour", "series_id"),
+    Index("usage_open", "series_id", "hour", postgresql_where=text("open_kind IS NOT NULL")),
+    Index("usage_unsettled", "series_id", "hour", postgresql_where=text("open_kind > 0")),
+    Index("usage_unpriced", "hour", postgresql_where=text("open_kind = 0")),
 )
 Table(
     "rating_state",

@@ -1,16 +1,21 @@
 """How many digits a credit has, and the one place where an amount is rounded.
 
 An amount of credits is a `Decimal` with exactly six digits after the point, made by
-`credits_of` or `from_micro`; floats are refused. Division happens in `divide_half_even` only
-(`docs/rating-rules.md`, rules 6 and 11).
+`credits_of` or `from_micro`; floats are refused. Division happens in `divide_half_even`, and in
+its twin for columns, only (`docs/rating-rules.md`, rules 6 and 11).
 """
 
 from __future__ import annotations
 
 from decimal import Context, Decimal, InvalidOperation
-from typing import NewType
+from typing import TYPE_CHECKING, NewType
+
+import numpy as np
 
 from os_credits.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 Credits = NewType("Credits", Decimal)
 
@@ -71,3 +76,12 @@ def divide_half_even(numerator: int, denominator: int) -> int:
     if doubled > denominator or (doubled == denominator and quotient % 2 == 1):
         return quotient + 1
     return quotient
+
+
+def divide_each_half_even(numerators: NDArray[np.int64], denominator: int) -> NDArray[np.int64]:
+    """Divide each as `divide_half_even` does; twice the denominator (> 0) must fit int64."""
+    quotients, remainders = np.divmod(numerators, denominator)
+    doubled = 2 * remainders
+    up = (doubled > denominator) | ((doubled == denominator) & (quotients % 2 == 1))
+    rounded: NDArray[np.int64] = quotients + up
+    return rounded

@@ -10,7 +10,7 @@ import numpy as np
 from os_credits.domain.period import ceil_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -68,15 +68,16 @@ class Exclusions:
         self,
         series_ids: NDArray[np.int64],
         times_ms: NDArray[np.int64],
-        project_of: dict[int, int],
-        meter_of: dict[int, int],
+        projects_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+        meters_of: Callable[[NDArray[np.int64]], NDArray[np.int64]],
     ) -> NDArray[np.bool_]:
-        """Tell which samples lie in one; the dictionaries say whose a series is."""
+        """Tell which samples lie in one; the functions say whose series are."""
         covered = np.zeros(len(series_ids), np.bool_)
         if not self._count:
             return covered
         unique, inverse = np.unique(series_ids, return_inverse=True)
-        spans = [self._spans(one, project_of[one], meter_of[one]) for one in unique.tolist()]
+        owners = zip(unique, projects_of(unique), meters_of(unique), strict=True)
+        spans = [self._spans(*map(int, one)) for one in owners]
         for layer in range(max(map(len, spans), default=0)):
             starts, ends = np.array(
                 [one[layer] if layer < len(one) else (LAST_MS, LAST_MS) for one in spans], np.int64

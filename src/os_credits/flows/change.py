@@ -11,21 +11,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.flows.reprice import Change, NewUsage, apply_usage
+from os_credits.domain.usage import Owners
+from os_credits.flows.open_usage import OpenUsage
+from os_credits.flows.reprice import Change, apply_usage
 from os_credits.rating.parts import parts_of
 from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
 from os_credits.store import samples
 from os_credits.store.slices import groups_of, slices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator, Sequence
+    from collections.abc import AsyncIterator, Sequence
     from datetime import datetime
 
-    from numpy.typing import NDArray
-
     from os_credits.domain.pricing import Pricing
-    from os_credits.domain.usage import UsageColumns
-    from os_credits.flows.memory import Facts
+    from os_credits.flows.facts import Facts
     from os_credits.store.pool import Connection
     from os_credits.store.samples import StoredSamples
 
@@ -38,7 +37,7 @@ SAMPLES_AT_ONCE_MAX = 200_000
 
 def in_columns(rows: StoredSamples, facts: Facts) -> SampleColumns:
     """Give stored rows, sorted by series and time, as the rating functions take them."""
-    _, fits, flavor_ids, _ = facts.columns(rows.label_set_ids)
+    fits, flavor_ids, _ = facts.columns(rows.label_set_ids)
     # The only NaN that is stored is the stale marker.
     fits &= ~np.isnan(rows.values)
     return SampleColumns(rows.series_ids, rows.times_ms, rows.values, fits, flavor_ids)
@@ -66,18 +65,21 @@ async def apply_change(
     pricing: Pricing,
     pricing_before: Pricing | None = None,
     window_ms: int,
+    known: OpenUsage | None = None,
 ) -> Change:
     """Store what changes when the samples `before` become those of `after`.
 
     Both hold the same series, and of each what is next to a sample that changes.
-    `pricing_before` holds the meters that `before` was rated with, if they are others.
+    `pricing_before` holds the meters that `before` was rated with, if they are others; `known` is
+    what is remembered of stored usage.
     """
     change = Change()
-    meter_of = facts.meter_of_series
-    series_ids = np.unique(np.concatenate([after.series_ids, before.series_ids])).tolist()
-    for meter_id in sorted({meter_of[one] for one in series_ids}):
+    series_ids = np.unique(np.concatenate([after.series_ids, before.series_ids]))
+    meters_of_sides = [facts.meter_ids(side.series_ids) for side in (after, before)]
+    for meter_id in np.unique(facts.meter_ids(series_ids)).tolist():
         sides = [
-            side.where(_of_meter(side.series_ids, meter_of, meter_id)) for side in (after, before)
+            side.where(meters == meter_id)
+            for side, meters in zip((after, before), meters_of_sides, strict=True)
         ]
         versions = [
             which.meters.versions_of(meter_id) for which in (pricing, pricing_before or pricing)
@@ -87,32 +89,7 @@ async def apply_change(
                 usage_by_versions(side, by, window_ms=window_ms)
                 for side, by in zip(part, versions, strict=True)
             )
-            new = _named(difference(*rated), facts)
-            change.join(await apply_usage(conn, list(new), pricing))
+            new = difference(*rated)
+            owners = Owners(facts.project_ids(new.series_ids), facts.meter_ids(new.series_ids))
+            change.join(await apply_usage(conn, new, owners, pricing, known or OpenUsage()))
     return change
-
-
-def _named(change: UsageColumns, facts: Facts) -> Iterator[NewUsage]:
-    """Say for each changed quantity which project and meter it concerns."""
-    for series_id, hour_ms, flavor_id, kind, quantity in zip(
-        change.series_ids.tolist(),
-        change.hours_ms.tolist(),
-        change.flavor_ids.tolist(),
-        change.kinds.tolist(),
-        change.quantities.tolist(),
-        strict=True,
-    ):
-        yield NewUsage(
-            (series_id, hour_ms, flavor_id, kind),
-            int(quantity),
-            facts.project_of_series[series_id],
-            facts.meter_of_series[series_id],
-        )
-
-
-def _of_meter(
-    series_ids: NDArray[np.int64], meter_of: dict[int, int], meter_id: int
-) -> NDArray[np.bool_]:
-    unique, inverse = np.unique(series_ids, return_inverse=True)
-    chosen = np.array([meter_of[one] == meter_id for one in unique.tolist()], np.bool_)
-    return chosen[inverse]

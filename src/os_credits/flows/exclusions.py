@@ -15,7 +15,8 @@ from os_credits.domain.exclusion import Exclusions
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.change import SAMPLES_AT_ONCE_MAX, apply_change, in_columns, sample_groups
 from os_credits.flows.effect import Effect, checked
-from os_credits.flows.memory import Facts, read_pricing
+from os_credits.flows.facts import Facts
+from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change
 from os_credits.flows.whereabouts import Places, follow_removal
 from os_credits.store import batches, exclusions, rating_state, retention, samples, series
@@ -194,7 +195,7 @@ async def lift(pool: Pool, exclusion_id: int, *, reason: str, author: str) -> Li
         facts = Facts()
         await facts.learn(conn, covered.label_set_ids)
         still = Exclusions(await exclusions.list_active_exclusions(conn)).cover(
-            covered.series_ids, covered.times_ms, facts.project_of_series, facts.meter_of_series
+            covered.series_ids, covered.times_ms, facts.project_ids, facts.meter_ids
         )
         back = covered.where(~still)
         await exclusions.forget_excluded(conn, back)

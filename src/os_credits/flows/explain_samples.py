@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 
 from os_credits.domain.explanation import Contribution, LabelSet, Pair, Reach, Trace
 from os_credits.domain.period import HOUR, from_ms, to_ms
-from os_credits.flows.memory import Facts
+from os_credits.flows.facts import Facts
 from os_credits.rating.formula import contribution_of, total_of
 from os_credits.rating.trace import TracedHour, folded, trace
 from os_credits.rating.usage import SampleColumns
@@ -168,7 +167,7 @@ def _pairs(
     read: StoredSamples, facts: Facts, hour_ms: int, ground: Ground
 ) -> dict[int, list[Pair]]:
     """Trace all series, meter by meter."""
-    _, fits, flavor_ids, _ = facts.columns(read.label_set_ids)
+    fits, flavor_ids, _ = facts.columns(read.label_set_ids)
     columns = SampleColumns(
         read.series_ids,
         read.times_ms,
@@ -176,12 +175,10 @@ def _pairs(
         fits & ~np.isnan(read.values),  # as rating: the only NaN that is stored is stale
         flavor_ids,
     )
-    of_meter: dict[int, list[int]] = defaultdict(list)
-    for series_id in np.unique(read.series_ids).tolist():
-        of_meter[facts.meter_of_series[series_id]].append(series_id)
+    meter_ids = facts.meter_ids(read.series_ids)
     pairs: dict[int, list[Pair]] = {}
-    for meter_id, own in of_meter.items():
-        is_own = np.isin(read.series_ids, own)
+    for meter_id in np.unique(meter_ids).tolist():
+        is_own = meter_ids == meter_id
         hour = TracedHour(hour_ms, ground.pricing.meters.versions_of(meter_id), ground.window_ms)
         pairs |= trace(columns.where(is_own), read.label_set_ids[is_own], hour)
     return pairs

@@ -18,7 +18,7 @@ import numpy as np
 
 from os_credits.domain.period import from_ms
 from os_credits.flows.change import apply_change
-from os_credits.flows.memory import NO_SAMPLE_MS, Memory
+from os_credits.flows.memory import Memory
 from os_credits.flows.reprice import reprice_projects
 from os_credits.flows.whereabouts import follow_samples
 from os_credits.rating.merge import Merge, merge
@@ -162,7 +162,7 @@ class Rater:
             return None
         pricing = await self.memory.read_pricing(conn)
         await self.memory.facts.learn(conn, batch.label_set_ids)
-        series_ids, *_ = self.memory.facts.columns(batch.label_set_ids)
+        series_ids = self.memory.facts.series_ids(batch.label_set_ids)
         taken = StoredSamples(series_ids, batch.times_ms, batch.values, batch.label_set_ids)
         new = await self._included(conn, taken)
         around = await self._read_neighbourhood(conn, new)
@@ -175,6 +175,7 @@ class Rater:
             before=around.columns(around.merge.before),
             pricing=pricing,
             window_ms=self._window_ms,
+            known=self.memory.usage,
         )
         await self._rename(conn, taken, pricing)
         counted = len(around.merge.inserted) + len(around.merge.replaced)
@@ -192,7 +193,7 @@ class Rater:
         """
         facts = self.memory.facts
         covered = (await self.memory.read_exclusions(conn)).cover(
-            taken.series_ids, taken.times_ms, facts.project_of_series, facts.meter_of_series
+            taken.series_ids, taken.times_ms, facts.project_ids, facts.meter_ids
         )
         dropped = taken.times_ms < await self.memory.read_kept_from_ms(conn)
         if not (covered | dropped).any():
@@ -212,7 +213,7 @@ class Rater:
             late = new.where(np.isin(new.series_ids, late_series))
             rows = rows.join(await samples.read_neighbours(conn, late.series_ids, late.times_ms))
         await facts.learn(conn, rows.label_set_ids)
-        _, fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
+        fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
         # The only NaN that is stored is the stale marker.
         fits &= ~np.isnan(rows.values)
         places = np.zeros(len(rows), np.int64)
@@ -247,18 +248,10 @@ class Rater:
 
     async def _rename(self, conn: Connection, new: StoredSamples, pricing: Pricing) -> None:
         """Let the latest sample that gives a name name its project (never one without an id)."""
-        facts = self.memory.facts
-        unique, inverse = np.unique(new.label_set_ids, return_inverse=True)
-        latest_ms = np.full(len(unique), NO_SAMPLE_MS)
-        np.maximum.at(latest_ms, inverse, new.times_ms)
-        latest: dict[int, tuple[int, str]] = {}
-        for label_set_id, time_ms in zip(unique.tolist(), latest_ms.tolist(), strict=True):
-            one = facts.by_id[label_set_id]
-            if one.project_name:
-                said = time_ms, one.project_name
-                latest[one.project_id] = max(said, latest.get(one.project_id, said))
+        latest = self.memory.facts.names_given(new.label_set_ids, new.times_ms)
         renamed = await projects.name_by_samples(
             conn, {id_: (from_ms(time_ms), name) for id_, (time_ms, name) in latest.items()}
         )
         if renamed and pricing.whitelist.limits_anyone:
             await reprice_projects(conn, renamed, pricing)
+            self.memory.usage.clear()

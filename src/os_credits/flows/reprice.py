@@ -5,40 +5,39 @@ Everything here runs under the lock of `rating_state`.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from os_credits.domain.amount import from_micro, to_micro
+import numpy as np
+
+from os_credits.domain.amount import from_micro
 from os_credits.domain.period import DAY_MS, EPOCH, from_ms
+from os_credits.domain.usage import WELL_WITHIN, CostColumns, added
 from os_credits.flows.burn import follow_charges
-from os_credits.rating.charge import credits_of_usage
+from os_credits.rating.charge import costs_of_usage
+from os_credits.rating.groups import grouped
 from os_credits.store import batches, charges, projects, summed_days, usage
 from os_credits.store.slices import slices
-from os_credits.store.usage import Chosen, UsageRow
+from os_credits.store.usage import Chosen
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from numpy.typing import NDArray
+
     from os_credits.domain.pricing import Pricing
+    from os_credits.domain.usage import Owners, UsageColumns
+    from os_credits.flows.open_usage import OpenUsage
     from os_credits.store.charges import ChargeKey
     from os_credits.store.pool import Connection
-    from os_credits.store.usage import PricedUsage, UsageKey
 
 # How much usage is held in memory at once while it is priced anew.
 ROWS_AT_ONCE_MAX = 50_000
-
-
-@dataclass(frozen=True, slots=True)
-class NewUsage:
-    """A quantity to add (of either sign) to what is stored under a key."""
-
-    key: UsageKey
-    quantity: int
-    project_id: int
-    meter_id: int
+# How many rows new quantities are added to at once.
+ADDED_AT_ONCE_MAX = 50_000
 
 
 @dataclass(slots=True)
@@ -49,11 +48,57 @@ class Moved:
     quantity: int = 0
     project_ids: set[int] = field(default_factory=set)
 
-    def add(self, one: Repriced) -> None:
-        """Take in a row of usage."""
-        self.row_count += 1
-        self.quantity += one.row.quantity
-        self.project_ids.add(one.charge_key[0])
+    def add(self, rows: Repriced) -> None:
+        """Take in rows of usage."""
+        self.row_count += len(rows.usage)
+        self.quantity += sum(rows.usage.quantities.tolist())
+        self.project_ids.update(rows.owners.project_ids.tolist())
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """Rows of usage with what they cost before and cost now."""
+
+    usage: UsageColumns
+    owners: Owners
+    before: CostColumns
+    after: CostColumns
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> Repriced:
+        """Keep the chosen rows, in the order chosen."""
+        return Repriced(
+            self.usage.where(chosen),
+            self.owners.where(chosen),
+            self.before.where(chosen),
+            self.after.where(chosen),
+        )
+
+    def changed(self) -> Repriced:
+        """Keep the rows that cost something else now, or have a price only before or only now."""
+        return self.where(
+            (self.before.micro != self.after.micro)
+            | (self.before.is_priced != self.after.is_priced)
+        )
+
+    def moved(self) -> dict[ChargeKey, int]:
+        """Sum by how many millionths each charge changes."""
+        columns = (
+            self.owners.project_ids,
+            self.usage.hours_ms,
+            self.owners.meter_ids,
+            self.usage.flavor_ids,
+        )
+        order, starts = grouped(*columns)
+        if len(order) == 0:
+            return {}
+        differences = added(self.after.micro, -self.before.micro)[order]
+        largest = max(abs(int(differences.max())), abs(int(differences.min())))
+        if largest * len(differences) >= WELL_WITHIN:
+            differences = differences.astype(object)
+        sums = np.add.reduceat(differences, starts).tolist()
+        firsts = order[starts]
+        keys = zip(*(column[firsts].tolist() for column in columns), strict=True)
+        return {key: micro for key, micro in zip(keys, sums, strict=True) if micro}
 
 
 class Change:
@@ -68,11 +113,11 @@ class Change:
         self.priced = Moved()
         self.unpriced = Moved()
 
-    def note(self, repriced: Iterable[Repriced]) -> None:
+    def note(self, repriced: Repriced) -> None:
         """Remember which usage has a price now and had none, and the other way round."""
-        for one in repriced:
-            if one.was_priced != (one.row.credits is not None):
-                (self.unpriced if one.was_priced else self.priced).add(one)
+        was, is_ = repriced.before.is_priced, repriced.after.is_priced
+        self.priced.add(repriced.where(~was & is_))
+        self.unpriced.add(repriced.where(was & ~is_))
 
     def add(self, moved: Mapping[ChargeKey, int]) -> None:
         """Take in how far some charges moved."""
@@ -119,41 +164,57 @@ class Change:
         return (key for key, micro in self._micro.items() if micro)
 
 
-@dataclass(frozen=True, slots=True)
-class Repriced:
-    """Usage whose credits change, with the change of its project's charge."""
+async def apply_usage(
+    conn: Connection,
+    new: UsageColumns,
+    owners: Owners,
+    pricing: Pricing,
+    known: OpenUsage,
+) -> Change:
+    """Add quantities (of either sign) to the stored usage, price the sums and move the charges.
 
-    row: UsageRow
-    charge_key: ChargeKey
-    change_micro: int
-    was_priced: bool
-
-
-async def apply_usage(conn: Connection, new: Sequence[NewUsage], pricing: Pricing) -> Change:
-    """Add quantities to the stored usage, price the sums and move the charges."""
+    No key may be in `new` twice. `known` is what is remembered of stored usage, and is told.
+    """
     change = Change()
-    names = await _names(conn, pricing, {one.project_id for one in new})
+    names = await _names(conn, pricing, set(owners.project_ids.tolist()))
     # By hour, so that one statement touches few chunks.
-    ordered = sorted(new, key=lambda one: one.key[1])
-    for part in slices(len(ordered)):
-        stored = await usage.read_usage(conn, [one.key for one in ordered[part]])
-        repriced = []
-        for one in ordered[part]:
-            before, credits_before = stored.get(one.key, (0, None))
-            repriced.append(
-                _reprice(
-                    UsageRow(one.key, before + one.quantity, credits_before),
-                    one.project_id,
-                    one.meter_id,
-                    pricing,
-                    names.get(one.project_id, ()),
-                )
-            )
-        await usage.copy_usage(conn, [one.row for one in repriced if one.row.key not in stored])
-        await usage.put_usage(conn, [one.row for one in repriced if one.row.key in stored])
+    order = np.argsort(new.hours_ms, kind="stable")
+    for part in slices(len(order), ADDED_AT_ONCE_MAX):
+        rows, of_rows = new.where(order[part]), owners.where(order[part])
+        found, quantities, before = await _stored(conn, rows, known)
+        rows = replace(rows, quantities=added(quantities, rows.quantities))
+        repriced = Repriced(rows, of_rows, before, costs_of_usage(rows, of_rows, pricing, names))
+        await usage.copy_usage(conn, rows.where(~found), repriced.after.where(~found))
+        for written in slices(len(rows)):
+            stored = np.flatnonzero(found[written]) + written.start
+            await usage.update_usage(conn, rows.where(stored), repriced.after.where(stored))
+        known.note(rows, repriced.after)
         change.add(await _move_charges(conn, repriced))
-    await summed_days.mark_days(conn, _days(one.key for one in new))
+    await summed_days.mark_days(conn, _days(new))
     return change
+
+
+async def _stored(
+    conn: Connection, keys: UsageColumns, known: OpenUsage
+) -> tuple[NDArray[np.bool_], NDArray[Any], CostColumns]:
+    """Tell which keys are stored, with quantities and costs: as remembered, else as read."""
+    found, quantities, costs = known.find(keys)
+    unknown = np.flatnonzero(~found)
+    for part in slices(len(unknown)):
+        places = unknown[part]
+        read, read_quantities, read_costs = await usage.read_usage(conn, keys.where(places))
+        found[places] = read
+        quantities = _put(quantities, places, read_quantities)
+        costs = CostColumns(_put(costs.micro, places, read_costs.micro), costs.is_priced)
+        costs.is_priced[places] = read_costs.is_priced
+    return found, quantities, costs
+
+
+def _put(column: NDArray[Any], places: NDArray[np.intp], values: NDArray[Any]) -> NDArray[Any]:
+    if values.dtype == object:
+        column = column.astype(object)
+    column[places] = values
+    return column
 
 
 async def reprice_projects(conn: Connection, project_ids: Iterable[int], pricing: Pricing) -> None:
@@ -172,10 +233,12 @@ async def reprice(
     change = Change()
     for first, last in _spans(await usage.count_usage(conn, chosen)):
         rows = await usage.read_chosen_usage(conn, chosen, first, last)
-        repriced = await _changes_of(conn, rows, pricing)
+        names = await _names(conn, pricing, set(rows.owners.project_ids.tolist()))
+        costs = costs_of_usage(rows.usage, rows.owners, pricing, names)
+        repriced = Repriced(rows.usage, rows.owners, rows.costs, costs).changed()
         if not preview:
             await _write_changes(conn, repriced)
-        change.add(_moved(repriced))
+        change.add(repriced.moved())
         change.note(repriced)
     return change
 
@@ -190,48 +253,6 @@ def _spans(counts: Sequence[tuple[datetime, int]]) -> Iterator[tuple[datetime, d
             first, total = None, 0
 
 
-async def _changes_of(
-    conn: Connection, rows: Sequence[PricedUsage], pricing: Pricing
-) -> list[Repriced]:
-    """Give the rows whose credits are others under this pricing; writes nothing."""
-    names = await _names(conn, pricing, {one.project_id for one in rows})
-    repriced = (
-        _reprice(one.row, one.project_id, one.meter_id, pricing, names.get(one.project_id, ()))
-        for one in rows
-    )
-    return [
-        new for one, new in zip(rows, repriced, strict=True) if new.row.credits != one.row.credits
-    ]
-
-
-def _reprice(
-    row: UsageRow,
-    project_id: int,
-    meter_id: int,
-    pricing: Pricing,
-    names: tuple[str, ...],
-) -> Repriced:
-    """Price a row anew; its `credits` are those of before."""
-    series_id, hour_ms, flavor_id, kind = row.key
-    after = credits_of_usage(
-        pricing,
-        project_id=project_id,
-        meter_id=meter_id,
-        series_id=series_id,
-        flavor_id=flavor_id,
-        hour_ms=hour_ms,
-        kind=kind,
-        quantity=row.quantity,
-        project_names=names,
-    )
-    return Repriced(
-        UsageRow(row.key, row.quantity, after),
-        (project_id, hour_ms, meter_id, flavor_id),
-        to_micro(after or from_micro(0)) - to_micro(row.credits or from_micro(0)),
-        was_priced=row.credits is not None,
-    )
-
-
 async def _names(
     conn: Connection, pricing: Pricing, project_ids: set[int]
 ) -> dict[int, tuple[str, ...]]:
@@ -241,34 +262,30 @@ async def _names(
     return dict(await projects.names_of(conn, sorted(project_ids)))
 
 
-async def _write_changes(conn: Connection, repriced: Sequence[Repriced]) -> None:
-    """Store rows as repriced, and move the charges by their differences."""
-    for part in slices(len(repriced)):
-        await usage.put_usage(conn, [one.row for one in repriced[part]])
-        await _move_charges(conn, repriced[part])
-    await summed_days.mark_days(conn, _days(one.row.key for one in repriced))
+async def _write_changes(conn: Connection, repriced: Repriced) -> None:
+    """Store what rows cost now, and move the charges by the differences."""
+    places = np.arange(len(repriced.usage))
+    for part in slices(len(places)):
+        rows = repriced.where(places[part])
+        await usage.update_usage(conn, rows.usage, rows.after)
+        await _move_charges(conn, rows)
+    await summed_days.mark_days(conn, _days(repriced.usage))
 
 
-def _days(keys: Iterable[UsageKey]) -> set[int]:
-    """Give the days (ms) in which usage changes: what is summed by host is summed anew."""
-    return {hour_ms // DAY_MS * DAY_MS for _, hour_ms, _, _ in keys}
+def _days(changed: UsageColumns) -> set[int]:
+    """Give the days (ms) in which usage changes: what is summed by day is summed anew."""
+    return set((np.unique(changed.hours_ms // DAY_MS) * DAY_MS).tolist())
 
 
-async def _move_charges(conn: Connection, repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
-    moved = _moved(repriced)
+async def _move_charges(conn: Connection, repriced: Repriced) -> dict[ChargeKey, int]:
+    moved = repriced.moved()
     if moved:
-        changes = {key: from_micro(micro) for key, micro in moved.items()}
-        await charges.add_to_charges(conn, changes, changed_at=await batches.read_now(conn))
+        changed_at = await batches.read_now(conn)
+        changes = [(key, from_micro(micro)) for key, micro in sorted(moved.items())]
+        for part in slices(len(changes)):
+            await charges.add_to_charges(conn, dict(changes[part]), changed_at=changed_at)
         first_ms: dict[int, int] = {}
         for project_id, hour_ms, *_ in moved:
             first_ms[project_id] = min(hour_ms, first_ms.get(project_id, hour_ms))
         await follow_charges(conn, {one: from_ms(ms) for one, ms in first_ms.items()})
     return moved
-
-
-def _moved(repriced: Sequence[Repriced]) -> dict[ChargeKey, int]:
-    """Sum by how many millionths each charge changes."""
-    changes: dict[ChargeKey, int] = defaultdict(int)
-    for one in repriced:
-        changes[one.charge_key] += one.change_micro
-    return {key: micro for key, micro in changes.items() if micro}

@@ -15,7 +15,8 @@ from os_credits.domain.meter import RATING_FIELDS, MeterDefinition, MeterVersion
 from os_credits.domain.period import floor_hour, full_hour
 from os_credits.errors import Conflict, InvalidInput, NotFound
 from os_credits.flows.change import apply_change, in_columns, sample_groups
-from os_credits.flows.memory import Facts, read_pricing
+from os_credits.flows.facts import Facts
+from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change
 from os_credits.store import batches, meters, rating_state, retention, samples, series
 from os_credits.store.pool import Pool, previewed

@@ -14,7 +14,7 @@ from os_credits.rating.usage import SampleColumns
 from os_credits.store import label_sets, projects, verification
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -99,7 +99,7 @@ async def _read_samples(
     rows = await verification.read_samples(conn, series_ids)
     findings.checked_counts["samples"] += len(rows)
     covered = inputs.exclusions.cover(
-        rows.series_ids, rows.times_ms, whose.project_of, whose.meter_of
+        rows.series_ids, rows.times_ms, _each(whose.project_of), _each(whose.meter_of)
     )
     for place in np.flatnonzero(covered).tolist():
         where = _where(rows, place, whose)
@@ -120,6 +120,10 @@ async def _read_samples(
     # The only NaN that is stored is the stale marker.
     fits &= ~np.isnan(rows.values)
     return SampleColumns(rows.series_ids, rows.times_ms, rows.values, fits, flavors)
+
+
+def _each(found: Mapping[int, int]) -> Callable[[NDArray[np.int64]], NDArray[np.int64]]:
+    return lambda ids: np.array([found[one] for one in ids.tolist()], np.int64)
 
 
 def _in_order(rows: StoredSamples) -> NDArray[np.intp]:

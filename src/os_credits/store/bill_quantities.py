@@ -137,7 +137,7 @@ async def sum_unpriced(
         """
         WITH unpriced AS MATERIALIZED (
             SELECT series_id, hour, flavor_id, quantity FROM usage
-            WHERE credits IS NULL AND kind = 0 AND quantity > 0 AND hour >= $5 AND hour < $6
+            WHERE open_kind = 0 AND quantity > 0 AND hour >= $5 AND hour < $6
             LIMIT $9
         )
         SELECT CASE $7 WHEN 'part' THEN w.part WHEN 'project' THEN w.project_id
@@ -225,7 +225,7 @@ async def is_unpriced(conn: Connection, period: Period) -> bool:
     found: bool = await conn.fetchval(
         """
         SELECT EXISTS (SELECT FROM usage
-                       WHERE credits IS NULL AND kind = 0 AND quantity > 0
+                       WHERE open_kind = 0 AND quantity > 0
                          AND hour >= $1 AND hour < $2)
         """,
         period.start,

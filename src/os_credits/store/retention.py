@@ -127,7 +127,7 @@ async def first_unpriced_hour(conn: Connection, until: datetime) -> datetime | N
     hour: datetime | None = await conn.fetchval(
         """
         SELECT min(u.hour) FROM usage u JOIN series s ON s.id = u.series_id
-        WHERE u.hour < $1 AND u.credits IS NULL AND u.quantity > 0
+        WHERE u.hour < $1 AND u.open_kind IS NOT NULL AND u.quantity > 0
           AND (u.kind = 0 OR EXISTS (
               SELECT FROM settlement t
               WHERE t.project_id = s.project_id AND t.kind = u.kind AND t.verdict = 'bill'

@@ -285,7 +285,7 @@ async def sum_uncharged(
         FROM series s CROSS JOIN LATERAL (
             SELECT flavor_id, kind, quantity FROM usage
             WHERE usage.series_id = s.id AND hour >= $2 AND hour < $3
-              AND credits IS NULL AND quantity > 0
+              AND open_kind IS NOT NULL AND quantity > 0
             OFFSET 0
         ) u
         WHERE s.project_id = $1

@@ -4,37 +4,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from os_credits.domain.amount import Credits
+import numpy as np
+
+from os_credits.domain.amount import Credits, from_micro, to_micro
 from os_credits.domain.period import from_ms, to_ms
+from os_credits.domain.usage import CostColumns, Owners, UsageColumns, whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from asyncpg import Record
+    from numpy.typing import NDArray
+
     from os_credits.store.pool import Connection
 
-# Series, hour (ms since the epoch), flavor, kind.
-UsageKey = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True, slots=True)
-class UsageRow:
-    """A quantity in the meter's smallest steps, and its credits (None: without a price)."""
+class StoredUsage:
+    """Rows of `usage` in columns, with what they cost and whom they concern."""
 
-    key: UsageKey
-    quantity: int
-    credits: Credits | None
+    usage: UsageColumns
+    costs: CostColumns
+    owners: Owners
 
-
-@dataclass(frozen=True, slots=True)
-class PricedUsage:
-    """A stored row together with whom and what it concerns, for pricing it anew."""
-
-    row: UsageRow
-    project_id: int
-    meter_id: int
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self.usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +48,21 @@ class Chosen:
 
 
 async def read_usage(
-    conn: Connection, keys: Sequence[UsageKey]
-) -> dict[UsageKey, tuple[int, Credits | None]]:
-    """Read quantity and credits of the rows with these keys, as far as they exist."""
-    if not keys:
-        return {}
-    hours = [key[1] for key in keys]
+    conn: Connection, keys: UsageColumns
+) -> tuple[NDArray[np.bool_], NDArray[Any], CostColumns]:
+    """Tell of each key whether there is a row, with its quantity and costs (0 where there is not).
+
+    The quantities of `keys` do not matter.
+    """
+    found = np.zeros(len(keys), np.bool_)
+    if not len(keys):
+        return found, whole([]), CostColumns.unpriced(0)
+    hours = from_ms(int(keys.hours_ms.min())), from_ms(int(keys.hours_ms.max()))
     rows = await conn.fetch(
         """
-        SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits
+        SELECT u.quantity, u.credits, w.place
         FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::smallint[])
-             AS w(series_id, hour, flavor_id, kind)
+             WITH ORDINALITY AS w(series_id, hour, flavor_id, kind, place)
         CROSS JOIN LATERAL (
             SELECT * FROM usage
             WHERE usage.series_id = w.series_id AND usage.hour = w.hour
@@ -69,46 +71,80 @@ async def read_usage(
             LIMIT 1
         ) u
         """,
-        [key[0] for key in keys],
-        _moments(hours),
-        [key[2] for key in keys],
-        [key[3] for key in keys],
-        from_ms(min(hours)),
-        from_ms(max(hours)),
+        *_key_arguments(keys),
+        *hours,
     )
-    return {(row[0], to_ms(row[1]), row[2], row[3]): (int(row[4]), row[5]) for row in rows}
+    quantities, micro = [0] * len(keys), [0] * len(keys)
+    is_priced = np.zeros(len(keys), np.bool_)
+    for quantity, credits_, number in rows:
+        place = number - 1
+        found[place], quantities[place] = True, int(quantity)
+        if credits_ is not None:
+            is_priced[place], micro[place] = True, to_micro(credits_)
+    return found, whole(quantities), CostColumns(whole(micro), is_priced)
 
 
-async def copy_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
+async def copy_usage(conn: Connection, usage: UsageColumns, costs: CostColumns) -> None:
     """Append rows under whose keys nothing is stored yet."""
+    if not len(usage):
+        return
     await conn.copy_records_to_table(
         "usage",
         columns=["series_id", "hour", "flavor_id", "kind", "quantity", "credits"],
-        records=[
-            (row.key[0], hour, row.key[2], row.key[3], Decimal(row.quantity), row.credits)
-            for row, hour in zip(rows, _moments([row.key[1] for row in rows]), strict=True)
-        ],
+        records=zip(
+            *_key_arguments(usage),
+            map(Decimal, usage.quantities.tolist()),
+            _credits(costs),
+            strict=True,
+        ),
     )
 
 
-async def put_usage(conn: Connection, rows: Sequence[UsageRow]) -> None:
-    """Store these rows as they are, instead of what stood under their keys."""
-    if not rows:
+async def update_usage(conn: Connection, usage: UsageColumns, costs: CostColumns) -> None:
+    """Let rows that are stored have these quantities and costs."""
+    if not len(usage):
         return
+    if object in (usage.quantities.dtype, costs.micro.dtype):
+        await _update_large(conn, usage, costs)
+        return
+    micro = costs.micro.tolist()
+    if not costs.is_priced.all():
+        micro = [
+            one if known else None
+            for one, known in zip(micro, costs.is_priced.tolist(), strict=True)
+        ]
+    # A millionth times a whole number: exact, and of six digits after the point.
     await conn.execute(
         """
-        INSERT INTO usage (series_id, hour, flavor_id, kind, quantity, credits)
-        SELECT * FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::smallint[],
-                             $5::numeric[], $6::numeric[])
-        ON CONFLICT (series_id, hour, flavor_id, kind)
-        DO UPDATE SET quantity = excluded.quantity, credits = excluded.credits
+        UPDATE usage u SET quantity = w.quantity, credits = w.micro * 0.000001
+        FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::smallint[],
+                    $5::bigint[], $6::bigint[])
+             AS w(series_id, hour, flavor_id, kind, quantity, micro)
+        WHERE u.series_id = w.series_id AND u.hour = w.hour AND u.flavor_id = w.flavor_id
+          AND u.kind = w.kind AND u.hour BETWEEN $7 AND $8
         """,
-        [row.key[0] for row in rows],
-        _moments([row.key[1] for row in rows]),
-        [row.key[2] for row in rows],
-        [row.key[3] for row in rows],
-        [Decimal(row.quantity) for row in rows],
-        [row.credits for row in rows],
+        *_key_arguments(usage),
+        usage.quantities.tolist(),
+        micro,
+        from_ms(int(usage.hours_ms.min())),
+        from_ms(int(usage.hours_ms.max())),
+    )
+
+
+async def _update_large(conn: Connection, usage: UsageColumns, costs: CostColumns) -> None:
+    """Do the same with numbers that a bigint cannot hold."""
+    await conn.execute(
+        """
+        UPDATE usage u SET quantity = w.quantity, credits = w.credits
+        FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::smallint[],
+                    $5::numeric[], $6::numeric[])
+             AS w(series_id, hour, flavor_id, kind, quantity, credits)
+        WHERE u.series_id = w.series_id AND u.hour = w.hour AND u.flavor_id = w.flavor_id
+          AND u.kind = w.kind
+        """,
+        *_key_arguments(usage),
+        list(map(Decimal, usage.quantities.tolist())),
+        _credits(costs),
     )
 
 
@@ -136,7 +172,7 @@ async def count_usage(conn: Connection, chosen: Chosen) -> list[tuple[datetime, 
 
 async def read_chosen_usage(
     conn: Connection, chosen: Chosen, first: datetime, last: datetime
-) -> list[PricedUsage]:
+) -> StoredUsage:
     """Read the chosen rows of the hours from the first to the last, both included."""
     rows = await conn.fetch(
         """
@@ -156,12 +192,26 @@ async def read_chosen_usage(
         chosen.series_id,
         last,
     )
-    return [
-        PricedUsage(
-            UsageRow((row[0], to_ms(row[1]), row[2], row[3]), int(row[4]), row[5]), row[6], row[7]
-        )
-        for row in rows
-    ]
+    return _in_columns(rows)
+
+
+def _in_columns(rows: Sequence[Record]) -> StoredUsage:
+    def column(name: str) -> NDArray[np.int64]:
+        return np.array([row[name] for row in rows], np.int64)
+
+    priced = np.array([row["credits"] is not None for row in rows], np.bool_)
+    micro = [0 if row["credits"] is None else to_micro(row["credits"]) for row in rows]
+    return StoredUsage(
+        UsageColumns(
+            column("series_id"),
+            column("flavor_id"),
+            np.array([to_ms(row["hour"]) for row in rows], np.int64),
+            column("kind"),
+            whole([int(row["quantity"]) for row in rows]),
+        ),
+        CostColumns(whole(micro), priced),
+        Owners(column("project_id"), column("meter_id")),
+    )
 
 
 async def list_unpriced(conn: Connection) -> list[dict[str, object]]:
@@ -172,14 +222,27 @@ async def list_unpriced(conn: Connection) -> list[dict[str, object]]:
                min(u.hour) AS first_hour, max(u.hour) AS last_hour
         FROM usage u JOIN series s ON s.id = u.series_id
         JOIN meter m ON m.id = s.meter_id JOIN flavor f ON f.id = u.flavor_id
-        WHERE u.credits IS NULL AND u.kind = 0 AND u.quantity > 0
+        WHERE u.open_kind = 0 AND u.quantity > 0
         GROUP BY m.name, f.name ORDER BY m.name, f.name
         """
     )
     return [dict(row) for row in rows]
 
 
-def _moments(hours_ms: Sequence[int]) -> list[datetime]:
-    """Make a moment of each hour; few hours stand for many rows, so each is made once."""
-    known = {ms: from_ms(ms) for ms in set(hours_ms)}
-    return [known[ms] for ms in hours_ms]
+def _key_arguments(usage: UsageColumns) -> tuple[list[int], list[datetime], list[int], list[int]]:
+    """Give the keys as arguments; few hours stand for many rows, so each is made once."""
+    hours_ms = usage.hours_ms.tolist()
+    moments = {ms: from_ms(ms) for ms in set(hours_ms)}
+    return (
+        usage.series_ids.tolist(),
+        [moments[ms] for ms in hours_ms],
+        usage.flavor_ids.tolist(),
+        usage.kinds.tolist(),
+    )
+
+
+def _credits(costs: CostColumns) -> list[Credits | None]:
+    return [
+        from_micro(micro) if known else None
+        for micro, known in zip(costs.micro.tolist(), costs.is_priced.tolist(), strict=True)
+    ]

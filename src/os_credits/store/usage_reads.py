@@ -84,7 +84,7 @@ async def list_open_usage(conn: Connection, project_id: int) -> list[ResourceUsa
         SELECT u.series_id, u.hour, u.flavor_id, u.kind, u.quantity, u.credits,
                s.meter_id, s.resource, s.identity
         FROM series s JOIN usage u ON u.series_id = s.id
-        WHERE s.project_id = $1 AND u.kind <> 0 AND u.credits IS NULL AND u.quantity > 0
+        WHERE s.project_id = $1 AND u.open_kind > 0 AND u.quantity > 0
         ORDER BY u.series_id, u.flavor_id, u.kind, u.hour LIMIT $2
         """,
         project_id,
@@ -98,7 +98,7 @@ async def list_unsettled_series(conn: Connection, *, after_id: int, limit: int) 
     rows = await conn.fetch(
         """
         SELECT DISTINCT series_id FROM usage
-        WHERE series_id > $1 AND kind <> 0 AND credits IS NULL AND quantity > 0
+        WHERE series_id > $1 AND open_kind > 0 AND quantity > 0
         ORDER BY series_id LIMIT $2
         """,
         after_id,
@@ -117,7 +117,7 @@ async def list_open_usage_of(
                s.project_id, s.meter_id, s.resource, s.identity
         FROM unnest($1::bigint[]) AS w(id) JOIN series s ON s.id = w.id CROSS JOIN LATERAL (
             SELECT * FROM usage
-            WHERE series_id = w.id AND kind <> 0 AND credits IS NULL AND quantity > 0
+            WHERE series_id = w.id AND open_kind > 0 AND quantity > 0
             OFFSET 0  -- so that each series is found by the index
         ) u
         ORDER BY u.series_id, u.flavor_id, u.kind, u.hour LIMIT $2
@@ -154,7 +154,7 @@ async def sum_unpriced(conn: Connection, *, rows_max: int) -> list[Unpriced]:
         """
         WITH unpriced AS MATERIALIZED (
             SELECT series_id, hour, flavor_id, quantity FROM usage
-            WHERE credits IS NULL AND kind = 0 AND quantity > 0 LIMIT $1
+            WHERE open_kind = 0 AND quantity > 0 LIMIT $1
         ), summed AS MATERIALIZED (
             SELECT series_id, flavor_id, count(*) AS row_count, sum(quantity) AS quantity,
                    min(hour) AS first_hour, max(hour) AS last_hour

@@ -1,0 +1,69 @@
+"""Finds the rows of columns by the ids of what they describe, for many ids at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Item = TypeVar("Item", bound=np.generic)
+
+# By how much columns grow beyond what is needed: memory against copies.
+_SPARE = 8
+UNKNOWN = -1
+
+
+class Ids:
+    """Sorted ids, each with the number of its row: 16 bytes, where a dictionary takes 130."""
+
+    def __init__(self) -> None:
+        """Know no id."""
+        self.clear()
+
+    def __len__(self) -> int:
+        """Count the ids that are known."""
+        return len(self._ids)
+
+    def clear(self) -> None:
+        """Forget all ids; rows begin at 0 again."""
+        self._ids = np.empty(0, np.int64)
+        self._rows = np.empty(0, np.int64)
+        self.row_count = 0
+
+    def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the row of each id, `UNKNOWN` where there is none."""
+        if not len(self._ids):
+            return np.full(len(ids), UNKNOWN, np.int64)
+        places = np.searchsorted(self._ids, ids)
+        places[places == len(self._ids)] = 0
+        return np.where(self._ids[places] == ids, self._rows[places], UNKNOWN)
+
+    def strangers(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the ids that have no row, sorted and each once."""
+        return np.unique(ids[self.rows(ids) == UNKNOWN])
+
+    def add(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give new ids, sorted and each once, the next rows."""
+        rows = np.arange(self.row_count, self.row_count + len(ids))
+        places = np.searchsorted(self._ids, ids)
+        self._ids = np.insert(self._ids, places, ids)
+        self._rows = np.insert(self._rows, places, rows)
+        self.row_count += len(ids)
+        return rows
+
+    def forget(self, ids: NDArray[np.int64]) -> None:
+        """Forget these ids; their rows stay unused."""
+        kept = ~np.isin(self._ids, ids)
+        self._ids, self._rows = self._ids[kept], self._rows[kept]
+
+
+def grown(column: NDArray[Item], row_count: int) -> NDArray[Item]:
+    """Give a column room for so many rows and some more; the new ones are 0."""
+    if row_count <= len(column):
+        return column
+    larger = np.zeros((row_count + row_count // _SPARE, *column.shape[1:]), column.dtype)
+    larger[: len(column)] = column
+    return larger
