@@ -13,10 +13,11 @@ from os_credits.flows import closing as ends
 from os_credits.flows.clock import Clock, Job
 from os_credits.flows.day_sums import DaySums
 from os_credits.flows.keys import KeyRing
-from os_credits.flows.lots import pass_time
+from os_credits.flows.lots import pass_time_if_due
 from os_credits.flows.notice import Watch
 from os_credits.flows.portal import PortalFollower
 from os_credits.flows.rate import Rater
+from os_credits.flows.rate_clock import RatingClock
 from os_credits.flows.registry import Registry
 from os_credits.flows.retain import Kept, retain
 from os_credits.flows.rounds import Promises, Rounds
@@ -57,19 +58,20 @@ def jobs_of(
         return jobs
     watch = watch_of(settings)
     rater = Rater(pool, stats, window_ms=window.past_ms, samples_max=settings.rate_samples_max)
+    rating = RatingClock(rater, samples_max=settings.rate_samples_max)
     grace = timedelta(seconds=settings.grace_period_seconds)
     kept = Kept(samples=_days(settings.samples_kept_days), usage=_days(settings.usage_kept_days))
     jobs += [
-        Job("rate", settings.rate_interval_seconds, rater.run, again_if_busy=True),
+        Job("rate", settings.rate_interval_seconds, rating.run),
         Job(
             "book",
             settings.book_interval_seconds,
-            lambda: book.book(rater, stats, grace=grace),
+            lambda: book.book_if_due(pool, rater, stats, grace=grace),
         ),
         Job(
             "lots",
             settings.book_interval_seconds,
-            lambda: pass_time(rater, watch),
+            lambda: pass_time_if_due(pool, rater, watch),
             again_if_busy=True,
         ),
         Job(

@@ -14,6 +14,7 @@ import numpy as np
 
 from os_credits.domain.period import to_ms
 from os_credits.errors import Unavailable
+from os_credits.flows.group_commit import GroupCommit
 from os_credits.flows.registry import READINGS_MAX
 from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgement, judge
 from os_credits.store import batches, meters
@@ -64,6 +65,7 @@ class Ingest:
         self._registry = registry
         self._stats = stats
         self._window = window
+        self._commits = GroupCommit(pool)
 
     async def accept(
         self,
@@ -119,23 +121,32 @@ class Ingest:
         So every copy reads a sample alike, however long ago it last looked at the meters.
         """
         known_mark = self._registry.mark
-        async with transaction(self._pool) as conn:
-            clock = await meters.read_clock(conn)
+        found: list[Judgement] = []
+
+        def columns_at(clock: Clock) -> BatchColumns | None:
             if clock.mark != known_mark:
                 return None
-            under = Circumstances(
-                to_ms(clock.now), self._window, access, deltas_allowed, to_ms(clock.kept_from)
-            )
-            judgement = await _judged(push, known, under)
-            if judgement.unstored:
-                raise Unavailable("the database's clock was set back meanwhile")
-            if len(judgement):
-                columns = BatchColumns(
-                    judgement.label_set_ids, judgement.times_ms, judgement.values
-                )
-                await batches.insert_batch(conn, columns)
-        judgement.set_aside.update(self._billed_texts(push))
-        return judgement
+            under = self._circumstances(clock, access, deltas_allowed=deltas_allowed)
+            found.append(judge(push, known, under))
+            return _columns(found[0])
+
+        if len(push) + len(known) <= JUDGED_INLINE_MAX:
+            await self._commits.store(len(push), columns_at)
+        else:
+            async with transaction(self._pool) as conn:
+                columns = await asyncio.to_thread(columns_at, await meters.read_clock(conn))
+                if columns is not None:
+                    await batches.insert_batch(conn, columns)
+        if not found:
+            return None
+        found[0].set_aside.update(self._billed_texts(push))
+        return found[0]
+
+    def _circumstances(
+        self, clock: Clock, access: Access, *, deltas_allowed: bool
+    ) -> Circumstances:
+        now_ms, kept_from_ms = to_ms(clock.now), to_ms(clock.kept_from)
+        return Circumstances(now_ms, self._window, access, deltas_allowed, kept_from_ms)
 
     def _acceptable_keys(self, push: Push, clock: Clock) -> set[bytes]:
         """Give the label sets with a sample that is not too old, nor far ahead for long.
@@ -168,7 +179,10 @@ class Ingest:
             stats.note_refused(code, rejected)
 
 
-async def _judged(push: Push, known: KnownKeys, under: Circumstances) -> Judgement:
-    if len(push) + len(known) <= JUDGED_INLINE_MAX:
-        return judge(push, known, under)
-    return await asyncio.to_thread(judge, push, known, under)
+def _columns(judgement: Judgement) -> BatchColumns | None:
+    """Give what is to be stored; Unavailable if it was judged by label sets that are not stored."""
+    if judgement.unstored:
+        raise Unavailable("the database's clock was set back meanwhile")
+    if not len(judgement):
+        return None
+    return BatchColumns(judgement.label_set_ids, judgement.times_ms, judgement.values)

@@ -10,7 +10,8 @@ from os_credits.flows.append import append
 from os_credits.flows.burn import settle_due, settle_expiries
 from os_credits.flows.notice import rearm, tell_before_lift
 from os_credits.ledger.posting import draft_of_lot
-from os_credits.store import allowances, batches, grants
+from os_credits.store import allowances, batches, expiries, grants
+from os_credits.store.pool import connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,10 +20,22 @@ if TYPE_CHECKING:
     from os_credits.domain.allowance import Allowance
     from os_credits.flows.notice import Watch
     from os_credits.flows.rate import Rater
-    from os_credits.store.pool import Connection
+    from os_credits.store.pool import Connection, Pool
 
 # How many allowances, and lots, one transaction starts; the next run goes on.
 STARTS_MAX = 500
+
+
+async def pass_time_if_due(pool: Pool, rater: Rater, watch: Watch) -> int:
+    """Do what `pass_time` does, but first look, without the lock, whether there is anything."""
+    async with connection(pool) as conn:
+        now = await batches.read_now(conn)
+        is_due = (
+            await allowances.list_due(conn, None, now=now, limit=1)
+            or await grants.is_any_due(conn, now=now)
+            or await expiries.list_due_projects(conn, now=now, limit=1)
+        )
+    return await pass_time(rater, watch) if is_due else 0
 
 
 async def pass_time(rater: Rater, watch: Watch) -> int:

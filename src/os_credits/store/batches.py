@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -32,6 +33,17 @@ class BatchColumns:
     def __len__(self) -> int:
         """Count the samples."""
         return len(self.times_ms)
+
+
+def joined(parts: Sequence[BatchColumns]) -> BatchColumns:
+    """Put samples one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return BatchColumns(
+        np.concatenate([part.label_set_ids for part in parts]),
+        np.concatenate([part.times_ms for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
 
 
 async def insert_batch(conn: Connection, columns: BatchColumns) -> None:

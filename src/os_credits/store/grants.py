@@ -169,6 +169,14 @@ async def take_pending(
     return [row["grant_id"] for row in rows]
 
 
+async def is_any_due(conn: Connection, *, now: datetime) -> bool:
+    """Tell whether a lot of any project has become valid and waits to be taken."""
+    found: bool = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM pending_grant WHERE valid_from <= $1)", now
+    )
+    return found
+
+
 async def delete_pending(conn: Connection, grant_id: int) -> bool:
     """Take one lot out of those that wait; tells whether it waited."""
     status = await conn.execute("DELETE FROM pending_grant WHERE grant_id = $1", grant_id)

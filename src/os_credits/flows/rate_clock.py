@@ -1,0 +1,48 @@
+"""When to rate: often enough for people, seldom enough to cost little.
+
+What rating costs is rows of usage and blocks of samples, a few for each series and run: the more
+samples of a series a run finds, the less each of them costs. So a run is followed by a rest that
+grows with the work it was; a small cloud's samples are rated within a second, and a large one's
+all the same within some seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from os_credits.flows.rate import Rater
+
+# So many times as long as it worked it rests.
+RESTS = 3.0
+REST_SECONDS_MAX = 15.0
+
+
+class RatingClock:
+    """Rates all that waits, run by run, and then rests."""
+
+    def __init__(
+        self, rater: Rater, *, samples_max: int, seconds: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Take who rates, and how many samples one run of theirs may hold."""
+        self._rater = rater
+        self._samples_max = samples_max
+        self._seconds = seconds
+        self._rests_until = 0.0
+
+    async def run(self) -> int:
+        """Rate what waits unless it is time to rest; gives the count of samples taken."""
+        started = self._seconds()
+        if started < self._rests_until:
+            return 0
+        total = 0
+        while count := await self._rater.run():
+            total += count
+            if count < self._samples_max:
+                break
+        ended = self._seconds()
+        self._rests_until = ended + min(RESTS * (ended - started), REST_SECONDS_MAX)
+        return total
