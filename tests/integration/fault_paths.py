@@ -59,7 +59,7 @@ PATHS = (
     Path("rate, nothing known", (Push(FIRST),), rate, is_cold=True,
          must=("DELETE FROM batch", "copy_to_table: sample", "usage")),
     Path("rate, late and twice", (Push(FIRST), rate, Push(SECOND)), rate,
-         must=("DELETE FROM batch", "UPDATE sample", "copy_to_table: sample", "INTO usage",
+         must=("DELETE FROM batch", "UPDATE sample", "copy_to_table: sample", "UPDATE usage",
                "UPDATE project", "INTO charge")),
     Path("book, usage", RATED, book_closed,
          must=("SET closed_until", "INTO entry", "UPDATE charge")),

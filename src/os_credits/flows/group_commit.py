@@ -56,7 +56,7 @@ class GroupCommit:
         """Keep the pool that lends connections."""
         self._pool = pool
         self._queue: deque[_Waiting] = deque()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], list[_Waiting]] = {}
 
     async def store(
         self, sample_count: int, columns_at: Callable[[Clock], BatchColumns | None]
@@ -73,6 +73,9 @@ class GroupCommit:
         self._begin()
         try:
             await one.done
+        except asyncio.CancelledError:
+            await self._abandon(one)
+            raise
         finally:
             patience.cancel()
 
@@ -81,15 +84,24 @@ class GroupCommit:
             self._queue.remove(one)
             one.end(Unavailable("the database is too slow"))
 
+    async def _abandon(self, one: _Waiting) -> None:
+        """Roll back a transaction for which nobody waits any more."""
+        for task, group in self._under_way.items():
+            if one in group and all(each.done.cancelled() for each in group):
+                task.cancel()
+                await asyncio.wait([task])
+                return
+
     def _begin(self) -> None:
         if self._queue and len(self._under_way) < AT_ONCE_MAX:
+            group = self._next()
             # Not in the context of who came first: what the others bring is not theirs.
-            task = asyncio.create_task(self._store(self._next()), context=Context())
-            self._under_way.add(task)
+            task = asyncio.create_task(self._store(group), context=Context())
+            self._under_way[task] = group
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        del self._under_way[task]
         self._begin()
 
     def _next(self) -> list[_Waiting]:
