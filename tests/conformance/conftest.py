@@ -7,8 +7,9 @@ import pytest_asyncio
 
 from tests import database
 from tests.acceptance.conftest import Service, running, service, settings_for
+from tests.scanners import scan
 
-__all__ = ["service"]
+__all__ = ["scan", "service"]
 
 
 @pytest.fixture(scope="module")

@@ -112,7 +112,8 @@ class Registry:
                 await self.refresh(pool)
             versions = self._versions
             found = self._known.find(door, keys)
-            new = [key for key, known in zip(keys, found, strict=True) if known is None]
+            absent = (key for key, known in zip(keys, found, strict=True) if known is None)
+            new = list(dict.fromkeys(absent))  # several series of a body may share a label set
             if new:
                 learned = await self._learn(pool, new, labels_of, access, worth_storing)
                 if versions is not self._versions:
