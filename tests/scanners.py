@@ -3,6 +3,7 @@
 import shutil
 import sysconfig
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from os_credits.decode import remote_write
 from os_credits.decode.scan import Scan, scan_compiled
 from os_credits.decode.scan_python import scan_python
 
+SCANNERS = ("compiled", "python")
 HEADER = Path(sysconfig.get_path("include")) / "Python.h"
 
 
@@ -22,12 +24,14 @@ def compiled() -> Scan:
     return scan_compiled
 
 
-@pytest.fixture(scope="module", params=["compiled", "python"])
-def scan(request: pytest.FixtureRequest) -> Iterator[Scan]:
-    """Let remote write 1.0 be read by one scanner, then by the other."""
-    chosen = compiled() if request.param == "compiled" else scan_python
+@contextmanager
+def reading_by(name: str) -> Iterator[Scan]:
+    """Let remote write 1.0 be read by one of the scanners."""
+    chosen = compiled() if name == "compiled" else scan_python
     defaults = remote_write.decode_v1.__kwdefaults__ or {}
     before = defaults["scan"]
     defaults["scan"] = chosen
-    yield chosen
-    defaults["scan"] = before
+    try:
+        yield chosen
+    finally:
+        defaults["scan"] = before

@@ -28,9 +28,8 @@ SAMPLE = np.dtype(
         "itemsize": SAMPLE_BYTES,
     }
 )
-ZERO_SAMPLE = np.dtype(
-    {"names": ["end"], "formats": ["<u8"], "offsets": [1], "itemsize": ZERO_SAMPLE_BYTES}
-)
+VALUE_PLACE = 3
+END_BYTES = 8
 HEAD_BITS = 0xFF_FF_FF
 HEAD = int.from_bytes(plain_samples.SAMPLE_HEAD, "little")
 ZERO_HEAD = int.from_bytes(plain_samples.ZERO_SAMPLE_HEAD, "little")
@@ -54,10 +53,10 @@ def read_samples(
     """
     lengths = ends - starts
     counts = lengths // SAMPLE_BYTES
-    if _are_too_many(counts, pieces_max):
+    if _are_too_many(counts, pieces_max):  # if some are shorter, there are even more
         return None
     if (lengths == counts * SAMPLE_BYTES).all():
-        rows = _rows(body, _one_by_one(starts, counts), SAMPLE)
+        rows = _rows(body, _one_by_one(starts, counts, np.full_like(counts, SAMPLE_BYTES)), SAMPLE)
         if (rows["start"] & HEAD_BITS == HEAD).all():
             times = _times(rows["end"])
             return None if times is None else (counts, times.tobytes(), rows["value"].tobytes())
@@ -68,29 +67,48 @@ def _read_with_zeros(
     body: bytes, starts: Places, ends: Places, pieces_max: int
 ) -> tuple[Places, bytes, bytes] | None:
     """Do what `read_samples` says where some values are zero."""
+    placed = _places_with_zeros(body, starts, ends, pieces_max)
+    if placed is None:
+        return None
+    places, sizes, counts = placed
+    times = _times(at_any_place(body, "<u8")[places + (sizes - END_BYTES)])
+    if times is None or _are_too_many(counts, pieces_max):
+        return None
+    values = at_any_place(body, "<f8")
+    # A zero at the end of the body has no room for the value that is not there.
+    found = values[np.minimum(places + VALUE_PLACE, len(values) - 1)]
+    found[sizes == ZERO_SAMPLE_BYTES] = 0.0
+    return counts, times.tobytes(), found.tobytes()
+
+
+def _places_with_zeros(
+    body: bytes, starts: Places, ends: Places, pieces_max: int
+) -> tuple[Places, Places, Places] | None:
+    """Say where all samples start and how long each is, and how many each series has.
+
+    Only where zeros stand among others one has to go from sample to sample. Gives None for what
+    is no sample.
+    """
     heads = at_any_place(body, "<u4")
-    lengths = ends - starts
     first = heads[starts] & HEAD_BITS
-    is_zero = (lengths == ZERO_SAMPLE_BYTES) & (first == ZERO_HEAD)
-    is_alone = is_zero | (lengths == SAMPLE_BYTES) & (first == HEAD)
-    counts, places = np.ones_like(starts), starts
-    if not is_alone.all():
-        walked = _walked(body, starts[~is_alone].tolist(), ends[~is_alone].tolist(), pieces_max)
+    is_zero = first == ZERO_HEAD
+    sizes = SAMPLE_BYTES - (SAMPLE_BYTES - ZERO_SAMPLE_BYTES) * is_zero
+    counts = (ends - starts) // sizes
+    is_mixed = (starts + counts * sizes != ends) | ~(is_zero | (first == HEAD))
+    series = np.arange(len(starts)).repeat(counts)
+    places, size_of_each = _one_by_one(starts, counts, sizes), sizes[series]
+    is_other = heads[places] & HEAD_BITS != first[series]
+    if is_other.any():
+        is_mixed[series[is_other]] = True
+    if is_mixed.any():
+        walked = _walked(body, starts[is_mixed].tolist(), ends[is_mixed].tolist(), pieces_max)
         if walked is None:
             return None
-        more, counts[~is_alone] = walked
-        if _are_too_many(counts, pieces_max):
-            return None
-        places = np.sort(np.concatenate([starts[is_alone], more]))
+        more, counts[is_mixed] = walked
+        places = np.sort(np.concatenate([places[~is_mixed[series]], more]))
         is_zero = heads[places] & HEAD_BITS == ZERO_HEAD
-    rows = _rows(body, places[~is_zero], SAMPLE)
-    ends_of_all = np.empty(len(places), np.uint64)
-    ends_of_all[~is_zero] = rows["end"]
-    ends_of_all[is_zero] = _rows(body, places[is_zero], ZERO_SAMPLE)["end"]
-    values = np.zeros(len(places), np.float64)
-    values[~is_zero] = rows["value"]
-    times = _times(ends_of_all)
-    return None if times is None else (counts, times.tobytes(), values.tobytes())
+        size_of_each = SAMPLE_BYTES - (SAMPLE_BYTES - ZERO_SAMPLE_BYTES) * is_zero
+    return places, size_of_each, counts
 
 
 def _are_too_many(counts: Places, pieces_max: int) -> bool:
@@ -102,13 +120,12 @@ def _rows(body: bytes, places: Places, form: np.dtype[Any]) -> NDArray[Any]:
     return at_any_place(body, f"V{form.itemsize}")[places].view(form)
 
 
-def _one_by_one(starts: Places, counts: Places) -> Places:
-    """Say where each sample starts if all take 18 bytes."""
-    count = int(counts[0])
-    if (counts == count).all():
-        return (starts[:, None] + SAMPLE_BYTES * np.arange(count)).ravel()
-    before = (counts.cumsum() - counts).repeat(counts)
-    return starts.repeat(counts) + SAMPLE_BYTES * (np.arange(len(before)) - before)
+def _one_by_one(starts: Places, counts: Places, sizes: Places) -> Places:
+    """Say where each sample starts if all of a series are of one size."""
+    if (counts == counts[0]).all():
+        return starts.repeat(counts[0]) + (sizes[:, None] * np.arange(counts[0])).ravel()
+    number = np.arange(counts.sum()) - (counts.cumsum() - counts).repeat(counts)
+    return starts.repeat(counts) + sizes.repeat(counts) * number
 
 
 def _walked(
