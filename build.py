@@ -12,7 +12,7 @@ import sysconfig
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent / "src" / "os_credits" / "decode" / "_scan.c"
-OPTIONS = ("-O2", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,relro,-z,now")
+OPTIONS = ("-O3", "-std=c11", "-shared", "-fPIC", "-fvisibility=hidden", "-Wl,-z,relro,-z,now")
 SECONDS_MAX = 120
 
 

@@ -33,6 +33,8 @@ STEPS_MAX = LABEL_START_MAX // 2 + 2
 LENGTH_BOUNDS = (1 << 7, 1 << 14, 1 << 21)
 LENGTH_END = 1 << 28
 
+TWO_BYTES = np.dtype("<u2")
+
 # By the first two bytes of a label: how many it takes; 0 for what is none with a short length.
 SHORT_LABEL_BYTES = np.zeros(1 << 16, np.int64)
 SHORT_LABEL_BYTES[LABEL_TAG : MORE << 8 : 1 << 8] = np.arange(2, MORE + 2)
@@ -80,7 +82,7 @@ def _labels_ends(body: bytes, starts: Places, ends: Places) -> Places | None:
 
     What steps over the end of its series goes astray, but never back: it is found at the end.
     """
-    heads = at_any_place(body, "<u2")
+    heads = at_any_place(body, TWO_BYTES)
     try:
         found = _short_labels_ends(heads, starts)
         if (found - starts).max() <= LABEL_START_MAX and (heads[found] & 0xFF != LABEL_TAG).all():

@@ -28,7 +28,11 @@ SAMPLE = np.dtype(
         "itemsize": SAMPLE_BYTES,
     }
 )
+UNREAD_SAMPLE = np.dtype(f"V{SAMPLE_BYTES}")
+FOUR_BYTES = np.dtype("<u4")
+VALUE = np.dtype("<f8")
 VALUE_PLACE = 3
+END = np.dtype("<u8")
 END_BYTES = 8
 HEAD_BITS = 0xFF_FF_FF
 HEAD = int.from_bytes(plain_samples.SAMPLE_HEAD, "little")
@@ -37,10 +41,9 @@ USUAL_END_BITS = 0x8080_8080_8080_FF00
 USUAL_END = 0x0080_8080_8080_1000
 
 
-def at_any_place(body: bytes, dtype: str) -> NDArray[Any]:
-    """View the number that starts at each byte of the body, as far as there is room for one."""
-    width = np.dtype(dtype).itemsize
-    return np.ndarray(max(len(body) - width + 1, 0), dtype, body, strides=(1,))
+def at_any_place(body: bytes, form: np.dtype[Any]) -> NDArray[Any]:
+    """View what starts at each byte of the body, as far as there is room for it."""
+    return np.ndarray(max(len(body) - form.itemsize + 1, 0), form, body, strides=(1,))
 
 
 def read_samples(
@@ -55,26 +58,27 @@ def read_samples(
     counts = lengths // SAMPLE_BYTES
     if _are_too_many(counts, pieces_max):  # if some are shorter, there are even more
         return None
-    if (lengths == counts * SAMPLE_BYTES).all():
-        rows = _rows(body, _one_by_one(starts, counts, np.full_like(counts, SAMPLE_BYTES)), SAMPLE)
+    first = at_any_place(body, FOUR_BYTES)[starts] & HEAD_BITS
+    if (first == HEAD).all() and (lengths == counts * SAMPLE_BYTES).all():
+        rows = _rows(body, _one_by_one(starts, counts, np.full_like(counts, SAMPLE_BYTES)))
         if (rows["start"] & HEAD_BITS == HEAD).all():
             times = _times(rows["end"])
             return None if times is None else (counts, times.tobytes(), rows["value"].tobytes())
-    return _read_with_zeros(body, starts, ends, pieces_max)
+    return _read_with_zeros(body, starts, ends, first, pieces_max)
 
 
 def _read_with_zeros(
-    body: bytes, starts: Places, ends: Places, pieces_max: int
+    body: bytes, starts: Places, ends: Places, first: NDArray[np.integer], pieces_max: int
 ) -> tuple[Places, bytes, bytes] | None:
     """Do what `read_samples` says where some values are zero."""
-    placed = _places_with_zeros(body, starts, ends, pieces_max)
+    placed = _places_with_zeros(body, starts, ends, first, pieces_max)
     if placed is None:
         return None
     places, sizes, counts = placed
-    times = _times(at_any_place(body, "<u8")[places + (sizes - END_BYTES)])
+    times = _times(at_any_place(body, END)[places + (sizes - END_BYTES)])
     if times is None or _are_too_many(counts, pieces_max):
         return None
-    values = at_any_place(body, "<f8")
+    values = at_any_place(body, VALUE)
     # A zero at the end of the body has no room for the value that is not there.
     found = values[np.minimum(places + VALUE_PLACE, len(values) - 1)]
     found[sizes == ZERO_SAMPLE_BYTES] = 0.0
@@ -82,15 +86,14 @@ def _read_with_zeros(
 
 
 def _places_with_zeros(
-    body: bytes, starts: Places, ends: Places, pieces_max: int
+    body: bytes, starts: Places, ends: Places, first: NDArray[np.integer], pieces_max: int
 ) -> tuple[Places, Places, Places] | None:
     """Say where all samples start and how long each is, and how many each series has.
 
     Only where zeros stand among others one has to go from sample to sample. Gives None for what
     is no sample.
     """
-    heads = at_any_place(body, "<u4")
-    first = heads[starts] & HEAD_BITS
+    heads = at_any_place(body, FOUR_BYTES)
     is_zero = first == ZERO_HEAD
     sizes = SAMPLE_BYTES - (SAMPLE_BYTES - ZERO_SAMPLE_BYTES) * is_zero
     counts = (ends - starts) // sizes
@@ -115,9 +118,9 @@ def _are_too_many(counts: Places, pieces_max: int) -> bool:
     return int(counts[counts > 1].sum()) > pieces_max
 
 
-def _rows(body: bytes, places: Places, form: np.dtype[Any]) -> NDArray[Any]:
-    """Cut what starts at these places out of the body."""
-    return at_any_place(body, f"V{form.itemsize}")[places].view(form)
+def _rows(body: bytes, places: Places) -> NDArray[Any]:
+    """Cut the samples of 18 bytes that start at these places out of the body."""
+    return at_any_place(body, UNREAD_SAMPLE)[places].view(SAMPLE)
 
 
 def _one_by_one(starts: Places, counts: Places, sizes: Places) -> Places:
