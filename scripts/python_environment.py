@@ -8,6 +8,7 @@ import hashlib
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,8 @@ from scripts.apt import private_apt
 from scripts.progress import StepError, quietly, step
 
 POETRY = ("poetry>=2.5,<3", "poetry-plugin-pypi-mirror>=0.6,<0.7")
+# What build.py compiles, without its ending.
+COMPILED = "src/os_credits/decode/_scan"
 SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -52,10 +55,12 @@ def lock() -> None:
 
 
 def _state() -> str:
-    """Return what the environment was made from."""
-    digest = hashlib.sha256(sys.version.encode())
-    for name in ("pyproject.toml", "poetry.lock"):
-        digest.update((places.CHECKOUT / name).read_bytes())
+    """Return what the environment was made from, and what Poetry has compiled in the checkout."""
+    digest = hashlib.sha256(f"{sys.version} {shutil.which('cc') is not None}".encode())
+    for path in ("pyproject.toml", "poetry.lock", "build.py", f"{COMPILED}.c"):
+        digest.update((places.CHECKOUT / path).read_bytes())
+    for built in sorted(places.CHECKOUT.glob(f"{COMPILED}.*.so")):
+        digest.update(built.name.encode())
     return digest.hexdigest()
 
 

@@ -20,7 +20,7 @@ from tests.conformance.remote_write_door import (
     series,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("scan")]
 
 TRACE = [(b"trace_id", b"abc")]
 

@@ -22,7 +22,7 @@ from tests.conformance.remote_write_door import (
     series,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("scan")]
 
 Pairs = list[tuple[bytes, bytes]]
 UNUSABLE: list[tuple[Callable[[Pairs], Pairs], str]] = [

@@ -28,7 +28,7 @@ from tests.conformance.remote_write_door import (
     written,
 )
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("scan")]
 
 PATH = "/api/v1/write"
 DECODED_BYTES_MAX = 20_000

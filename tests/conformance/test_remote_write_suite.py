@@ -20,7 +20,7 @@ from tests.conformance.remote_write_door import (
 from tests.conformance.remote_write_suite import UP, Case, cases
 from tests.conformance.remote_write_suite import body as body_of_case
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.usefixtures("scan")]
 
 VERSION = {"X-Prometheus-Remote-Write-Version": "2.0.0"}
 CASES_MIN = 90

@@ -6,14 +6,19 @@ A property that does not hold raises `Broken`; what the product raises by mistak
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import numpy as np
 from google.protobuf.message import DecodeError
 
-from os_credits.decode import line_protocol
+from os_credits.decode import line_protocol, remote_write
+from os_credits.decode.columns import PIECES_MAX
 from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.decode.remote_write_body import SERIES_BYTES_MAX
+from os_credits.decode.remote_write_v1 import read_v1
+from os_credits.decode.scan import scan_compiled
+from os_credits.decode.scan_python import scan_python
 from os_credits.domain.sample import Labels, Push
 from os_credits.errors import InvalidInput, InvalidLabels
 
@@ -56,7 +61,8 @@ def check_push(push: Push) -> None:
         hold(len(getattr(push, name)) == len(push), "columns differ in length", name)
     used = set(push.key_index.tolist())
     hold(used == set(range(len(push.keys))), "keys and their numbers do not fit")
-    hold(len(set(push.keys)) == len(push.keys), "a key stands twice")
+    is_of_series = push.unit == "series" and len(push.keys) == len(set(push.positions.tolist()))
+    hold(is_of_series or len(set(push.keys)) == len(push.keys), "a key stands twice")
     hold((push.times_ms[push.untimed] == 0).all(), "an untimed sample has a time")
     hold((push.positions >= 1).all(), "a position before the first")
     for rejected in push.rejected:
@@ -105,6 +111,35 @@ def samples_all_found_1(body: bytes, push: Push) -> None:
 def samples_all_found_2(body: bytes, push: Push) -> None:
     """Compare remote write 2.0 with what the plain parser finds in each series."""
     _all_found(proto.RequestV2.FromString(body).timeseries, proto.TimeSeriesV2, push)
+
+
+def same_whichever_way(body: bytes, pieces_max: int) -> None:
+    """Compare what both scanners and the plain parser read in a body of remote write 1.0."""
+    scans = [scan_python] if scan_compiled is None else [scan_python, scan_compiled]
+    found = [scan(body, pieces_max) for scan in scans]
+    hold(found.count(found[0]) == len(found), "the scanners differ")
+    ways = [
+        _outcome(partial(remote_write.decode_v1, pieces_max=pieces_max, scan=scan), body)
+        for scan in scans
+    ]
+    for way in ways[1:]:
+        hold(_told(way) == _told(ways[0]), "decoding by the scanners differs", way)
+    if isinstance(ways[0], Push):
+        check_push(ways[0])
+    if pieces_max == PIECES_MAX:  # the parser counts pieces otherwise
+        parsed = _outcome(lambda one: read_v1(one, pieces_max, plain=False), body)
+        hold(_rows_told(parsed) == _rows_told(ways[0]), "the parser reads otherwise", parsed)
+
+
+def _told(outcome: Push | InvalidInput) -> object:
+    return _content(outcome) if isinstance(outcome, Push) else str(outcome)
+
+
+def _rows_told(outcome: Push | InvalidInput) -> object:
+    """Write out the samples, since series have keys of their own or share one."""
+    if isinstance(outcome, Push):
+        return rows_of(outcome), *_content(outcome)[2:]
+    return str(outcome)
 
 
 def _all_found(all_series: Iterable[bytes], message: type[Any], push: Push) -> None:

@@ -2,14 +2,17 @@
 
 import gzip
 import json
+import random
 from pathlib import Path
 
 from os_credits.decode import line_protocol, remote_write, snappy, telegraf_json
 from os_credits.decode.remote_write_encode import encode_v1, encode_v2
+from tests.fuzz.usual_bodies import body as usual_body
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 LIMIT_BYTES = 4 * 1024 * 1024
 SEED_BYTES_MAX = 16 * 1024
+USUAL_BODIES = 60
 
 LABELS = (("__name__", "up"), ("flavor", "m1.large"), ("project_id", "p"))
 MADE = [(LABELS, [(1_700_000_000_000, 1.5), (0, 0.0)]), (LABELS[:1], [(-1, float("nan"))])]
@@ -33,6 +36,13 @@ def captures(version: str) -> list[bytes]:
 def remote_write_1() -> list[bytes]:
     """Give unpacked bodies of remote write 1.0."""
     return [snappy.decompress(one, LIMIT_BYTES) for one in (*captures("1.0"), encode_v1(MADE))]
+
+
+def usual_bodies() -> list[bytes]:
+    """Give unpacked bodies of remote write 1.0 that scanners take, or nearly so."""
+    chance = random.Random(1)
+    made = [usual_body(chance) for _ in range(USUAL_BODIES)]
+    return [*remote_write_1(), *(one for one in made if len(one) < SEED_BYTES_MAX)]
 
 
 def remote_write_2() -> list[bytes]:

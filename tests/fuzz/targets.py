@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from os_credits.decode import gzip, line_protocol, remote_write, snappy, telegraf_json
+from os_credits.decode.columns import PIECES_MAX
 from os_credits.decode.line_value import NANOSECONDS_PER_UNIT
 from os_credits.domain.sample import Labels
 from os_credits.errors import InvalidInput
@@ -17,6 +18,7 @@ from tests.fuzz.properties import (
     lines_all_found,
     metrics_all_found,
     push_of,
+    same_whichever_way,
     samples_all_found_1,
     samples_all_found_2,
     values_are_finite,
@@ -39,6 +41,11 @@ def _remote_write_1(body: bytes) -> None:
     push = push_of(remote_write.decode_v1, remote_write.labels_of_v1, body)
     if push is not None:
         samples_all_found_1(body, push)
+
+
+def _scanners(body: bytes) -> None:
+    same_whichever_way(body, PIECES_MAX)
+    same_whichever_way(body, 5)
 
 
 def _remote_write_2(body: bytes) -> None:
@@ -118,6 +125,7 @@ def _keys(body: bytes) -> None:
 
 TARGETS = {
     "remote_write_1": Target(_remote_write_1, protobuf, seeds.remote_write_1),
+    "scanners": Target(_scanners, protobuf, seeds.usual_bodies),
     "remote_write_2": Target(_remote_write_2, protobuf, seeds.remote_write_2),
     "remote_write_packed": Target(_packed, mutations.packed, seeds.packed),
     "snappy": Target(_snappy, mutations.plain, lambda: [one[1:] for one in seeds.packed()]),

@@ -19,6 +19,7 @@ from os_credits.api.names import Names, read_names
 from os_credits.api.readiness import WAIT_SECONDS, problem_of
 from os_credits.api.routes import Answer, Gate, Routes, plain_json
 from os_credits.api.transient import RETRY_AFTER_SECONDS
+from os_credits.decode.scan import SCANNER
 from os_credits.domain.seal import Seal
 from os_credits.errors import Unavailable
 from os_credits.rating.charge import units_of
@@ -128,6 +129,7 @@ async def stats(request: web.Request) -> web.Response:
         "queue_sample_count": sample_count,
         "queue_oldest_at": oldest and oldest.isoformat(),
         "label_sets_known": len(context.registry),
+        "remote_write_scanner": SCANNER,
         "jobs": jobs,
         **context.stats.snapshot(),
         "unpriced_usage": [_unpriced(row, names) for row in unpriced],

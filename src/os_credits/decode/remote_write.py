@@ -9,21 +9,27 @@ since what is in them is counted as written and then set aside.
 
 from __future__ import annotations
 
-from os_credits.decode.columns import PIECES_MAX
+from os_credits.decode.columns import KEYS_BYTES_MAX, PIECES_MAX
 from os_credits.decode.plain_samples import NotPlain
 from os_credits.decode.remote_write_keys import labels_of, labels_of_v1, labels_of_v2
 from os_credits.decode.remote_write_v1 import read_v1
 from os_credits.decode.remote_write_v2 import read_v2
+from os_credits.decode.scan import Scan, scan_fastest, scanned_push
+from os_credits.decode.series import may_have_too_many_parts
 from os_credits.domain.sample import Push
 
 __all__ = ["decode_v1", "decode_v2", "labels_of", "labels_of_v1", "labels_of_v2"]
 
 
-def decode_v1(body: bytes, pieces_max: int = PIECES_MAX) -> Push:
+def decode_v1(body: bytes, pieces_max: int = PIECES_MAX, *, scan: Scan = scan_fastest) -> Push:
     """Read a `prometheus.WriteRequest`, by the fast way where the body allows it.
 
     Raises TooLarge for more than `pieces_max` series, samples, histograms or exemplars.
     """
+    if len(body) <= KEYS_BYTES_MAX and not may_have_too_many_parts(body):
+        scanned = scan(body, pieces_max)
+        if scanned is not None:
+            return scanned_push(scanned)
     try:
         return read_v1(body, pieces_max)
     except NotPlain:

@@ -33,7 +33,7 @@ def label_block_end(series: bytes) -> int:
     """Say where the label fields end with which a 1.0 time series starts.
 
     Beyond the end of `series`, or short of the last label, where their lengths are broken or
-    unusual: then the series has to be parsed.
+    unusual (of three bytes, or of more than needed): then the series has to be parsed.
     """
     end = 0
     head = series
@@ -44,7 +44,7 @@ def label_block_end(series: bytes) -> int:
             length = head[end + 1]
             if length < MORE:
                 end += 2 + length
-            elif head[end + 2] < MORE:
+            elif 0 < head[end + 2] < MORE:
                 end += 3 + (length & 0x7F) + (head[end + 2] << 7)
             else:
                 break

@@ -9,7 +9,7 @@ from os_credits.decode.columns import Columns
 from os_credits.decode.histogram import histogram_fault, part_count
 from os_credits.decode.label_set import LabelPairs, plain_labels
 from os_credits.decode.proto import remote_write_pb2 as proto
-from os_credits.decode.remote_write_keys import labels_of
+from os_credits.decode.remote_write_keys import LABEL_TAG, labels_of
 from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
 
 # Labels and buckets: each takes a microsecond or two to be looked at, but may come in 2 bytes. An
@@ -17,6 +17,12 @@ from os_credits.errors import InvalidInput, InvalidLabels, TooLarge
 PARTS_IN_BODY_MAX = 2_000_000
 
 AnySeries = TypeVar("AnySeries", proto.TimeSeries, proto.TimeSeriesV2)
+
+
+def may_have_too_many_parts(body: bytes) -> bool:
+    """Tell whether the labels of a 1.0 body have to be counted: each tag may begin half a one."""
+    room = 2 * PARTS_IN_BODY_MAX + 1
+    return len(body) > room and body.count(LABEL_TAG) > room
 
 
 class SeriesReader:

@@ -40,7 +40,8 @@ class Rejected:
 class Push:
     """The readable part of one body, in columns, and the refused part as `rejected`.
 
-    `keys[key_index[i]]` is the label set of sample i as the sender wrote it, `times_ms[i]` its
+    `keys[key_index[i]]` is the label set of sample i as the sender wrote it; one that several time
+    series of a body share may stand in `keys` once for each. `times_ms[i]` is the sample's
     time in milliseconds since the epoch (floored), `values[i]` its value, `positions[i]` the
     1-based number of the line, time series or metric that held it (`unit` says which of them).
     `untimed[i]` is set where the sender gave no time; `times_ms[i]` is then 0.

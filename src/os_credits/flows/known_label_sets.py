@@ -52,10 +52,6 @@ class KnownLabelSets:
         self._kinds: list[KnownLabelSet] = []
         self._kind_numbers: dict[tuple[str, int, str, bool], int] = {}
 
-    def proven(self, door: str) -> Mapping[bytes, object]:
-        """Give the keys of a door that were read before, in a mapping that others must not keep."""
-        return self._young.get(door, {})
-
     def find(self, door: str, keys: Sequence[bytes]) -> list[Remembered | None]:
         """Give what is known of each key, None for a stranger."""
         if len(self._kinds) > KINDS_MAX:

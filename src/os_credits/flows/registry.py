@@ -29,7 +29,7 @@ from os_credits.store.pool import Pool, transaction
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Container, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Container, Sequence
 
     from os_credits.domain.access import Access
     from os_credits.domain.meter import MeterVersion
@@ -126,10 +126,6 @@ class Registry:
             if len(known) == len(keys):
                 return self._known.columns(known)
         raise Unavailable("the meters keep changing")
-
-    def proven(self, door: str) -> Mapping[bytes, object]:
-        """Give the keys of a door whose labels were read before, to be asked at once only."""
-        return self._known.proven(door)
 
     def _remember(self, door: str, learned: dict[bytes, KnownLabelSet]) -> None:
         """Keep what holds for every sender."""

@@ -7,9 +7,12 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from os_credits.decode import remote_write
+from os_credits.decode.scan import scan_fastest
+from os_credits.decode.scan_python import scan_python
 from os_credits.decode.varint import framed, varint
 from os_credits.domain.sample import Push
 from os_credits.errors import InvalidInput
@@ -17,6 +20,7 @@ from os_credits.errors import InvalidInput
 MIB = 1024 * 1024
 BODY_BYTES = 64 * MIB
 SAMPLE = b"\x12\x10\x09abcdefgh\x10\xa7\xb3\x82\x87\xa0\x34"
+ZERO = b"\x12\x07\x10\xa7\xb3\x82\x87\xa0\x34"
 SYMBOLS = b'"\0"\x08__name__"\x02up"\x01a"\x01b'
 LABELS = b"\x0a\x02\x01\x02"
 
@@ -41,6 +45,19 @@ def bodies() -> Iterator[tuple[str, Decode, bytes]]:
         series = tag + framed(inside)
         head = b"" if decode is one else SYMBOLS
         yield name, decode, head + series * (BODY_BYTES // len(series))
+    lone, several = b"\x0a\0" * 999, b"\x0a\0" * 31
+    for name, scan in (("compiled", scan_fastest), ("Python", scan_python)):
+        decode_by = partial(remote_write.decode_v1, scan=scan)
+        for what, series in (
+            ("empty labels", b"\x0a" + framed(lone + SAMPLE)),
+            ("fewer labels", b"\x0a" + framed(several + SAMPLE)),
+            ("samples", b"\x0a" + framed(SAMPLE * 249_999)),
+            ("samples and zeros", b"\x0a" + framed((SAMPLE + ZERO) * 124_999)),
+            ("short series", b"\x0a" + framed(ZERO)),
+        ):
+            yield f"1.0, {name}: {what}", decode_by, series * (BODY_BYTES // len(series))
+            few = min(249_999, BODY_BYTES // len(series)) if len(series) < MIB else 1
+            yield f"1.0, {name}: {what}, as many as may be", decode_by, series * few
     yield "2.0: a symbol of 60 MiB", two, SYMBOLS + b'"' + framed(bytes(60 * MIB))
     yield "2.0: 250,000 series", two, _many_series()
 

@@ -15,6 +15,8 @@ from tests.fuzz.mutations import bytes_mutator
 from tests.fuzz.properties import Broken, lines_all_found, rows_of, samples_all_found_1
 from tests.fuzz.targets import TARGETS
 
+pytestmark = pytest.mark.usefixtures("scan")
+
 DAMAGED_BODIES = 250
 NOTHING_AT_ALL = b""
 

@@ -13,6 +13,8 @@ from os_credits.decode.proto import remote_write_pb2 as proto
 from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push, Rejected, is_stale
 from os_credits.errors import InvalidInput, InvalidLabels
 
+pytestmark = pytest.mark.usefixtures("scan")
+
 UP: Labels = (("__name__", "up"), ("job", "node"))
 STALE = struct.unpack("<d", struct.pack("<Q", STALE_MARKER_BITS))[0]
 
@@ -194,7 +196,7 @@ def test_labels_of_any_length_give_the_same_key_alone_and_in_company(length: int
     several = series_v1(*pairs, samples=[sample(), sample()])
     push = remote_write.decode_v1(body_v1(lone, several))
 
-    assert len(push.keys) == 1
+    assert len(set(push.keys)) == 1
     assert remote_write.labels_of_v1(push.keys[0]) == (("__name__", "up"), ("text", "x" * length))
 
 

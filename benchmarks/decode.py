@@ -1,0 +1,104 @@
+"""What reading remote write 1.0 costs beside unpacking it, by the processor's time.
+
+    python -m benchmarks.decode
+
+Unpacking alone, and with reading by either scanner, run in turns; the ratios are what counts.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from typing import TYPE_CHECKING
+
+from os_credits.decode import remote_write, snappy
+from os_credits.decode.remote_write_encode import encode_v1
+from os_credits.decode.scan import scan_compiled
+from os_credits.decode.scan_python import scan_python
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from os_credits.domain.sample import Labels
+
+ROUNDS = 200
+LIMIT_BYTES = 64 * 1024 * 1024
+FIRST_MS = 1_795_311_049_127
+STEP_MS = 15_000
+# Series and samples of each: as Prometheus sends by default, and as others may.
+SHAPES = ((2_000, 1), (500, 4))
+METERS = ("openstack_nova_server_status", "libvirt_domain_info_virtual_cpus")
+ZERO_SHARE = 0.05
+
+
+def body_of(series_count: int, samples_each: int) -> bytes:
+    """Make a packed body of servers: 10.5 labels, about 365 bytes of them, for each series."""
+    chance = random.Random(1)
+    return encode_v1(
+        (_labels(number, chance), _samples(samples_each, chance)) for number in range(series_count)
+    )
+
+
+def _labels(number: int, chance: random.Random) -> Labels:
+    host = f"compute-{number % 90:03}.cloud.example.org"
+    labels = {
+        "__name__": METERS[number % 2],
+        "domain": f"instance-{chance.getrandbits(32):08x}",
+        "flavor_name": "de.NBI large",
+        "host": host,
+        "instance": f"{host}:9177",
+        "job": "openstack-exporter",
+        "project_id": f"{chance.getrandbits(128):032x}",
+        "project_name": f"project-{number % 200}",
+        "server_id": f"{chance.getrandbits(128):032x}",
+        "site": "bielefeld",
+    }
+    if number % 2:
+        labels["status"] = "ACTIVE"
+    return tuple(sorted(labels.items()))
+
+
+def _samples(count: int, chance: random.Random) -> list[tuple[int, float]]:
+    value = 0.0 if chance.random() < ZERO_SHARE else chance.random() * 1e6
+    return [(FIRST_MS + step * STEP_MS, value and value + step) for step in range(count)]
+
+
+def decode_vs_snappy(body: bytes, compiled: bool, rounds: int = ROUNDS) -> float:
+    """Give how many times as long unpacking and reading take as unpacking; medians, in turns."""
+    scan = scan_compiled if compiled else scan_python
+    assert scan is not None, "there is no compiled part"
+    unpacking, both = [], []
+    for _ in range(rounds):
+        unpacking.append(_seconds(lambda: snappy.decompress(body, LIMIT_BYTES)))
+        both.append(
+            _seconds(
+                lambda: remote_write.decode_v1(snappy.decompress(body, LIMIT_BYTES), scan=scan)
+            )
+        )
+    return statistics.median(both) / statistics.median(unpacking)
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    started = time.process_time()
+    work()
+    return time.process_time() - started
+
+
+def main() -> None:
+    """Print the ratios of both scanners for each shape."""
+    for series_count, samples_each in SHAPES:
+        body = body_of(series_count, samples_each)
+        unpacked = len(snappy.decompress(body, LIMIT_BYTES))
+        print(f"{series_count} series of {samples_each}: {unpacked:,} bytes, {len(body):,} packed")
+        for compiled in (False, True):
+            if compiled and scan_compiled is None:
+                print("  there is no compiled part")
+                continue
+            ratio = decode_vs_snappy(body, compiled)
+            name = "compiled" if compiled else "Python"
+            print(f"  {name:9}{ratio:5.2f} times unpacking alone")
+
+
+if __name__ == "__main__":
+    main()
