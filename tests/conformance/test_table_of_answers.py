@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from os_credits.flows import registry
+from os_credits.flows import group_commit, registry
 from os_credits.store.migrate import migrate
 from scripts import timescaledb
 from scripts.cluster import OWNER_ROLE, Cluster
@@ -69,6 +69,7 @@ async def test_trouble_with_the_database_is_503_and_the_same_body_is_then_counte
 ) -> None:
     # So that every door is in the middle of the same deadlock.
     monkeypatch.setattr(registry, "STORING_PUSHES_MAX", len(STORING))
+    monkeypatch.setattr(group_commit, "AT_ONCE_MAX", len(DOORS))
     settings = settings_for(database_url, database_connections_max=30, **QUIET)
     role = urlsplit(database_url).username or ""
     causes = database_causes(role, door_count=len(DOORS), storing_count=len(STORING))

@@ -125,14 +125,14 @@ class Bodies:
         return b"".join(pieces)
 
     async def work_on(
-        self, body: bytes, work: Callable[..., Result], *more: object, inline_bytes_max: int
+        self, body: bytes, work: Callable[..., Result], *more: object, is_quick: bool
     ) -> Result:
-        """Give `work(body, *more)`, done beside the event loop if the body is large.
+        """Give `work(body, *more)`, done beside the event loop unless it is quick.
 
-        Only a few large ones are worked on at once: they take much memory, and threads take
-        turns anyway.
+        Only a few are worked on there at once: they take much memory, and threads take turns
+        anyway.
         """
-        if len(body) <= inline_bytes_max:
+        if is_quick:
             return work(body, *more)
         async with self._turns:
             return await asyncio.to_thread(work, body, *more)

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from os_credits.api.auth import access_of
+from os_credits.api.bodies import Bodies
 from os_credits.api.context import context_of
 from os_credits.api.middleware import REPLY_HEADERS, answer
 from os_credits.api.push_outcome import Outcome, outcome_of
@@ -33,6 +34,8 @@ from os_credits.errors import InvalidInput, UnsupportedMedia
 # answered meanwhile: 16 KiB of gzip may unpack to 16 MiB.
 UNPACKED_INLINE_BYTES_MAX = 16 * 1024
 DECODED_INLINE_BYTES_MAX = 256 * 1024
+# A thread would cost more than these take: snappy says what it holds, and a scan is short.
+CLAIMED_INLINE_BYTES_MAX = SCANNED_INLINE_BYTES_MAX = 2 * 1024 * 1024
 V2_PRECISIONS = ("", "ns", "us", "ms", "s")
 
 routes = Routes("Push")
@@ -49,7 +52,11 @@ _ANSWERS = {
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """How the bodies of one wire format are read; `counted_as` is what people call the door."""
+    """How the bodies of one wire format are read; `counted_as` is what people call the door.
+
+    `unpacks_quickly` tells whether unpacking a body takes next to no time; `scan` reads what is
+    read in next to no time, and gives None for all else.
+    """
 
     name: str
     counted_as: str
@@ -57,6 +64,12 @@ class Door:
     decode: Callable[[bytes, int], Push]
     labels_of: Callable[[bytes], Labels]
     takes_deltas: bool
+    unpacks_quickly: Callable[[bytes], bool] = lambda body: len(body) <= UNPACKED_INLINE_BYTES_MAX
+    scan: Callable[[bytes, int], Push | None] = lambda _unpacked, _pieces_max: None
+
+
+def _is_small_snappy(body: bytes) -> bool:
+    return snappy.claimed_length(body) <= CLAIMED_INLINE_BYTES_MAX
 
 
 _REMOTE_WRITE = {
@@ -67,6 +80,8 @@ _REMOTE_WRITE = {
         remote_write.decode_v1,
         remote_write.labels_of_v1,
         takes_deltas=False,
+        unpacks_quickly=_is_small_snappy,
+        scan=remote_write.scanned_v1,
     ),
     RemoteWriteVersion.V2: Door(
         "remote_write_2",
@@ -75,6 +90,7 @@ _REMOTE_WRITE = {
         remote_write.decode_v2,
         remote_write.labels_of_v2,
         takes_deltas=False,
+        unpacks_quickly=_is_small_snappy,
     ),
 }
 
@@ -226,16 +242,11 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
         try:
             body = await bodies.read(request, lease)
             unpacked = await bodies.work_on(
-                body,
-                door.unpack,
-                bodies.decoded_bytes_max,
-                inline_bytes_max=UNPACKED_INLINE_BYTES_MAX,
+                body, door.unpack, bodies.decoded_bytes_max, is_quick=door.unpacks_quickly(body)
             )
             del body
             lease.hold(len(unpacked))
-            push = await bodies.work_on(
-                unpacked, door.decode, bodies.lines_max, inline_bytes_max=DECODED_INLINE_BYTES_MAX
-            )
+            push = await _decoded(unpacked, door, bodies)
         except InvalidInput as error:
             # Nobody knows how many samples it would have held: the body counts as one.
             refused = Rejected("body", str(error))
@@ -251,6 +262,15 @@ async def _take(request: web.Request, door: Door) -> tuple[Push, Outcome]:
             counted_as=door.counted_as,
         )
     return push, outcome_of(push, receipt)
+
+
+async def _decoded(unpacked: bytes, door: Door, bodies: Bodies) -> Push:
+    if len(unpacked) <= SCANNED_INLINE_BYTES_MAX:
+        push = door.scan(unpacked, bodies.lines_max)
+        if push is not None:
+            return push
+    is_quick = len(unpacked) <= DECODED_INLINE_BYTES_MAX
+    return await bodies.work_on(unpacked, door.decode, bodies.lines_max, is_quick=is_quick)
 
 
 def _encoding(request: web.Request) -> str:

@@ -18,7 +18,14 @@ from os_credits.decode.scan import Scan, scan_fastest, scanned_push
 from os_credits.decode.series import may_have_too_many_parts
 from os_credits.domain.sample import Push
 
-__all__ = ["decode_v1", "decode_v2", "labels_of", "labels_of_v1", "labels_of_v2"]
+__all__ = [
+    "decode_v1",
+    "decode_v2",
+    "labels_of",
+    "labels_of_v1",
+    "labels_of_v2",
+    "scanned_v1",
+]
 
 
 def decode_v1(body: bytes, pieces_max: int = PIECES_MAX, *, scan: Scan = scan_fastest) -> Push:
@@ -26,14 +33,23 @@ def decode_v1(body: bytes, pieces_max: int = PIECES_MAX, *, scan: Scan = scan_fa
 
     Raises TooLarge for more than `pieces_max` series, samples, histograms or exemplars.
     """
-    if len(body) <= KEYS_BYTES_MAX and not may_have_too_many_parts(body):
-        scanned = scan(body, pieces_max)
-        if scanned is not None:
-            return scanned_push(scanned)
+    scanned = scanned_v1(body, pieces_max, scan=scan)
+    if scanned is not None:
+        return scanned
     try:
         return read_v1(body, pieces_max)
     except NotPlain:
         return read_v1(body, pieces_max, plain=False)
+
+
+def scanned_v1(
+    body: bytes, pieces_max: int = PIECES_MAX, *, scan: Scan = scan_fastest
+) -> Push | None:
+    """Read what nearly every sender writes; None for all else, which `decode_v1` reads."""
+    if len(body) > KEYS_BYTES_MAX or may_have_too_many_parts(body):
+        return None
+    scanned = scan(body, pieces_max)
+    return None if scanned is None else scanned_push(scanned)
 
 
 def decode_v2(body: bytes, pieces_max: int = PIECES_MAX) -> Push:

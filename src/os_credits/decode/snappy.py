@@ -20,7 +20,7 @@ def decompress(body: bytes, limit_bytes: int) -> bytes:
     """Unpack `body`; what it claims to hold is judged before a byte of memory is taken."""
     if body.startswith(STREAM_MAGIC):
         raise InvalidInput("framed snappy is not accepted, send the block format")
-    claimed_bytes = _claimed_length(body)
+    claimed_bytes = claimed_length(body)
     if claimed_bytes > limit_bytes:
         raise TooLarge(f"holds {claimed_bytes} bytes uncompressed, the limit is {limit_bytes}")
     if claimed_bytes * 3 > len(body) * UNPACKED_BYTES_MAX_PER_3_PACKED:
@@ -36,7 +36,8 @@ def compress(body: bytes) -> bytes:
     return bytes(cramjam.snappy.compress_raw(body))
 
 
-def _claimed_length(body: bytes) -> int:
+def claimed_length(body: bytes) -> int:
+    """Give how many bytes a block says that it holds, which may be untrue."""
     try:
         return read_varint(body, 0, LENGTH_BYTES_MAX)[0]
     except InvalidInput:
