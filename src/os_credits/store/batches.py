@@ -1,7 +1,7 @@
 """Table `batch`: what a push handed in, durable, and waiting to be rated.
 
-A row holds its samples as packed columns, 24 bytes each, so that acknowledging a push costs
-one insert whatever its size.
+A row holds its samples as packed columns, so that acknowledging a push costs one insert whatever
+its size: 16 bytes for each sample, or 24 where ids or times lie too far apart for that.
 """
 
 from __future__ import annotations
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 _ROW = np.dtype([("label_set_id", "<i8"), ("time_ms", "<i8"), ("value", "<f8")])
+# The short form: a head, then all ids, all times since the first, and all values. Of no count of
+# samples is it as long as the other.
+_HEAD = np.dtype([("form", "<i4"), ("first_ms", "<i8")])
+_SHORT_FORM = 1
+_SHORT = np.uint32
+_SHORT_MAX = 2**32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +54,47 @@ def joined(parts: Sequence[BatchColumns]) -> BatchColumns:
 
 async def insert_batch(conn: Connection, columns: BatchColumns) -> None:
     """Store accepted samples; they are durable when the transaction commits."""
-    packed = np.empty(len(columns), _ROW)
-    packed["label_set_id"] = columns.label_set_ids
-    packed["time_ms"] = columns.times_ms
-    packed["value"] = columns.values
     await conn.execute(
-        "INSERT INTO batch (sample_count, columns) VALUES ($1, $2)", len(columns), packed.tobytes()
+        "INSERT INTO batch (sample_count, columns) VALUES ($1, $2)", len(columns), packed(columns)
+    )
+
+
+def packed(columns: BatchColumns) -> bytes:
+    """Write at least one sample as the column `columns` holds it, as short as it goes."""
+    first_ms = int(columns.times_ms.min())
+    is_short = (
+        int(columns.times_ms.max()) - first_ms < _SHORT_MAX
+        and 0 <= int(columns.label_set_ids.min())
+        and int(columns.label_set_ids.max()) < _SHORT_MAX
+    )
+    if is_short:
+        head = np.array([(_SHORT_FORM, first_ms)], _HEAD)
+        ids = columns.label_set_ids.astype(_SHORT)
+        offsets = (columns.times_ms - first_ms).astype(_SHORT)
+        return b"".join(part.tobytes() for part in (head, ids, offsets, columns.values))
+    rows = np.empty(len(columns), _ROW)
+    rows["label_set_id"] = columns.label_set_ids
+    rows["time_ms"] = columns.times_ms
+    rows["value"] = columns.values
+    return rows.tobytes()
+
+
+def unpacked(written: bytes, sample_count: int) -> BatchColumns:
+    """Read what `packed` wrote, or what older versions did."""
+    if len(written) == sample_count * _ROW.itemsize:
+        rows = np.frombuffer(written, _ROW)
+        return BatchColumns(
+            np.ascontiguousarray(rows["label_set_id"]),
+            np.ascontiguousarray(rows["time_ms"]),
+            np.ascontiguousarray(rows["value"]),
+        )
+    first_ms = int(np.frombuffer(written, _HEAD, 1)["first_ms"][0])
+    numbers = np.frombuffer(written, _SHORT, 2 * sample_count, _HEAD.itemsize).astype(np.int64)
+    at = _HEAD.itemsize + 2 * sample_count * np.dtype(_SHORT).itemsize
+    return BatchColumns(
+        numbers[:sample_count],
+        numbers[sample_count:] + first_ms,
+        np.frombuffer(written, np.float64, sample_count, at),
     )
 
 
@@ -81,19 +122,14 @@ async def take_batches(
             ) counted
             WHERE before < $1
         )
-        RETURNING columns
+        RETURNING sample_count, columns
         """,
         samples_max,
         newest_id,
     )
     if not rows:
         return None
-    packed = np.frombuffer(b"".join(row["columns"] for row in rows), _ROW)
-    return BatchColumns(
-        np.ascontiguousarray(packed["label_set_id"]),
-        np.ascontiguousarray(packed["time_ms"]),
-        np.ascontiguousarray(packed["value"]),
-    )
+    return joined([unpacked(row["columns"], row["sample_count"]) for row in rows])
 
 
 async def count_batches(conn: Connection) -> tuple[int, int, datetime | None]:
