@@ -64,7 +64,7 @@ def packed(columns: BatchColumns) -> bytes:
     first_ms = int(columns.times_ms.min())
     is_short = (
         int(columns.times_ms.max()) - first_ms < _SHORT_MAX
-        and 0 <= int(columns.label_set_ids.min())
+        and int(columns.label_set_ids.min()) >= 0
         and int(columns.label_set_ids.max()) < _SHORT_MAX
     )
     if is_short:

@@ -18,7 +18,7 @@ def columns(ids: list[int], times_ms: list[int], values: list[float]) -> BatchCo
 
 
 @pytest.mark.parametrize(
-    ("written", "bytes_each"),
+    "written, bytes_each",
     [
         (columns([7], [NOW_MS], [0.1]), 28),
         (columns([7, 2**32 - 1], [NOW_MS, NOW_MS + 2**32 - 1], [-0.0, STALE]), 22),
