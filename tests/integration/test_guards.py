@@ -97,7 +97,7 @@ async def test_the_database_refuses_the_same_sample_twice(core: Core) -> None:
     await core.rate()
 
     with pytest.raises(asyncpg.UniqueViolationError):
-        await fetched(core, "INSERT INTO sample SELECT * FROM sample")
+        await fetched(core, "INSERT INTO sample_block SELECT * FROM sample_block")
     with pytest.raises(asyncpg.UniqueViolationError):
         await fetched(core, "INSERT INTO usage SELECT * FROM usage")
 

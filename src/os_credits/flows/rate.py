@@ -23,7 +23,14 @@ from os_credits.flows.reprice import reprice_projects
 from os_credits.flows.whereabouts import follow_samples
 from os_credits.rating.merge import Merge, merge
 from os_credits.rating.usage import SampleColumns
-from os_credits.store import batches, exclusions, projects, rating_state, samples
+from os_credits.store import (
+    batches,
+    exclusions,
+    projects,
+    rating_state,
+    sample_blocks,
+    samples,
+)
 from os_credits.store.pool import Pool, transaction
 from os_credits.store.samples import StoredSamples
 
@@ -226,12 +233,14 @@ class Rater:
         )
 
     async def _write_samples(self, conn: Connection, around: _Neighbourhood) -> None:
-        inserted = around.rows.where(around.merge.inserted)
-        if len(inserted):
-            await samples.copy_samples(conn, inserted)
-        if len(around.merge.replaced):
-            await samples.replace_samples(conn, around.rows.where(around.merge.replaced))
-        self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
+        inserted, replaced = (
+            around.rows.where(chosen) for chosen in (around.merge.inserted, around.merge.replaced)
+        )
+        is_late = np.isin(inserted.series_ids, around.late_series)
+        later = inserted.where(~is_late)
+        await sample_blocks.append_samples(conn, later)
+        await sample_blocks.merge_late(conn, inserted.where(is_late), replaced)
+        self.memory.tails.append(later)
         self.memory.tails.forget(around.late_series)
 
     async def _follow_places(self, conn: Connection, around: _Neighbourhood) -> None:
