@@ -217,7 +217,8 @@ def test_a_view_of_the_services_own_does_not_run_with_the_owners_rights(ledger: 
 
 def test_the_map_of_rights_names_every_table_and_privileged_function(database_url: str) -> None:
     with psycopg.connect(database_url) as conn:
-        tables = conn.execute("SELECT relname FROM pg_class"
+        tables = conn.execute(
+            "SELECT relname FROM pg_class"
             " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm')"
         )
         functions = conn.execute(

@@ -199,7 +199,9 @@ def of_samples() -> list[Tampering]:
     return [
         Tampering(
             "a sample", usage,
-            in_last_block(f"SELECT series_id, at, value + {IS_LAST}::int * 1e-6, label_set_id FROM s"),
+            in_last_block(
+                f"SELECT series_id, at, value + {IS_LAST}::int * 1e-6, label_set_id FROM s"
+            ),
         ),
         Tampering(
             "a sample, removed", usage, in_last_block(f"SELECT * FROM s WHERE NOT {IS_LAST}")

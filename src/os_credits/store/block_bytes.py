@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from os_credits.store.samples import StoredSamples
+    from os_credits.store.sample_columns import StoredSamples
 
 BLOCK_SAMPLES_MAX = 120
 COLUMNS = (
@@ -41,7 +41,10 @@ _LABEL_SET = np.dtype([("length", ">i4"), ("item", ">i8")])
 _OIDS = {_OFFSET: 23, _VALUE: 701, _LABEL_SET: 20}
 _WHOLE = ("series_id", "first_at", "last_at", "label_set_id")
 _HEAD = np.dtype(
-    [("fields", ">i2"), *(pair for name in _WHOLE for pair in ((f"l_{name}", ">i4"), (name, ">i8")))]
+    [
+        ("fields", ">i2"),
+        *(pair for name in _WHOLE for pair in ((f"l_{name}", ">i4"), (name, ">i8"))),
+    ]
 )
 
 

@@ -1,4 +1,4 @@
-"""Tables `series`, `usage`, `daily_charge` and `sample_block`: what resources were, and what they cost.
+"""What resources were, and what they cost: `series`, `usage`, `daily_charge`, `sample_block`.
 
 What a resource cost in all is its usage and, of days whose hours were dropped, its daily charges:
 so the resources of a project add up to its charges, to the last digit.

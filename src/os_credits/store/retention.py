@@ -86,7 +86,8 @@ async def keep_floors(conn: Connection, start: datetime, until: datetime) -> int
                  FROM (SELECT * FROM sample_block b
                        WHERE b.series_id = c.series_id AND first_at >= $1 AND first_at < $2
                        ORDER BY first_at DESC LIMIT 2) b
-                 CROSS JOIN unnest(offsets_ms, b.values, label_set_ids) AS o(ms, value, label_set_id)
+                 CROSS JOIN unnest(offsets_ms, b.values, label_set_ids)
+                            AS o(ms, value, label_set_id)
                  WHERE first_at + o.ms * interval '1 millisecond' < $2
                  ORDER BY measured_at DESC LIMIT 2)
                 UNION ALL

@@ -15,7 +15,7 @@ import numpy as np
 
 from os_credits.domain.period import DAY_MS, ceil_ms, floor_day, from_ms, to_ms
 from os_credits.store.block_bytes import COLUMNS, cut, encode
-from os_credits.store.samples import StoredSamples, blocks_of, columns_of
+from os_credits.store.sample_columns import StoredSamples, blocks_of, columns_of, joined
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
@@ -48,9 +48,7 @@ async def merge_late(conn: Connection, inserted: StoredSamples, replaced: Stored
     before = await _read_blocks_before(conn, late)
     is_opened = before.is_within | (before.counts + _sizes(late, before) <= JOINED_MAX)
     is_opened = (before.counts > 0) & _any_alike(is_opened, late, before)
-    stored, keys_ms = await _take_out(
-        conn, late.series_ids[is_opened], before.first_ms[is_opened]
-    )
+    stored, keys_ms = await _take_out(conn, late.series_ids[is_opened], before.first_ms[is_opened])
     # Of two of the same series and time the last one counts.
     both, keys_ms = stored.join(late), np.r_[keys_ms, before.first_ms]
     order = np.lexsort((both.times_ms, both.series_ids))
@@ -140,7 +138,7 @@ async def _read_blocks_before(conn: Connection, samples: StoredSamples) -> _Befo
 
 
 def _groups(samples: StoredSamples, before: _Before) -> NDArray[np.intp]:
-    """Number the samples by the block before them, which is the same for some in a row."""
+    """Give a number to the block before each sample; it is the same for some in a row."""
     is_other = (samples.series_ids[1:] != samples.series_ids[:-1]) | (
         before.first_ms[1:] != before.first_ms[:-1]
     )
@@ -189,10 +187,7 @@ async def _take_out(
         blocks, found = blocks_of(rows)
         samples.append(found)
         begun_ms.append(np.array([to_ms(row["first_at"]) for row in rows], np.int64)[blocks])
-    joined = samples[0]
-    for one in samples[1:]:
-        joined = joined.join(one)
-    return joined, np.concatenate(begun_ms)
+    return joined(samples), np.concatenate(begun_ms)
 
 
 async def _write(conn: Connection, samples: StoredSamples, starts: NDArray[np.intp]) -> None:

@@ -6,23 +6,39 @@ that the next sample still finds what was before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from os_credits.domain.period import HOUR_MS, ceil_ms, floor_day, from_ms, to_ms
-from os_credits.store.block_bytes import arrays_of, unpack
+from os_credits.store.sample_columns import (
+    StoredSamples,
+    blocks_of,
+    columns_of,
+    joined,
+    without_repetition,
+)
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncpg import Record
     from numpy.typing import NDArray
 
     from os_credits.store.pool import Connection
+
+__all__ = [
+    "FIRST_MOMENT",
+    "LAST_MOMENT",
+    "StoredSamples",
+    "count_samples",
+    "have_floor",
+    "read_neighbours",
+    "read_period",
+    "read_tails",
+    "within",
+]
 
 # How far from a place its neighbours are looked for at first.
 _NEAR_MS = 12 * HOUR_MS
@@ -31,43 +47,11 @@ FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredSamples:
-    """Samples in columns."""
-
-    series_ids: NDArray[np.int64]
-    times_ms: NDArray[np.int64]
-    values: NDArray[np.float64]
-    label_set_ids: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.times_ms)
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> StoredSamples:
-        """Keep the chosen rows, in the order chosen."""
-        return StoredSamples(
-            self.series_ids[chosen],
-            self.times_ms[chosen],
-            self.values[chosen],
-            self.label_set_ids[chosen],
-        )
-
-    def join(self, other: StoredSamples) -> StoredSamples:
-        """Put other rows after these."""
-        return StoredSamples(
-            np.concatenate([self.series_ids, other.series_ids]),
-            np.concatenate([self.times_ms, other.times_ms]),
-            np.concatenate([self.values, other.values]),
-            np.concatenate([self.label_set_ids, other.label_set_ids]),
-        )
-
-
 async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
     """Read the last two samples of each series."""
     parts = [columns_of([])]
     for part in slices(len(series_ids)):
-        rows = await conn.fetch(
+        blocks = await conn.fetch(
             """
             SELECT b.series_id, b.first_at, b.label_set_id,
                    array_send(b.offsets_ms[b.n - 1 : b.n]) AS offsets,
@@ -81,21 +65,17 @@ async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
             """,
             series_ids[part],
         )
-        parts.append(blocks_of(rows)[1])
-        parts.append(
-            columns_of(
-                await conn.fetch(
-                    """
-                    SELECT series_id, measured_at, value, label_set_id FROM sample_floor
-                    WHERE series_id = ANY($1::bigint[])
-                    """,
-                    series_ids[part],
-                )
-            )
+        floors = await conn.fetch(
+            """
+            SELECT series_id, measured_at, value, label_set_id FROM sample_floor
+            WHERE series_id = ANY($1::bigint[])
+            """,
+            series_ids[part],
         )
-    rows = _without_repetition(_joined(parts))
-    is_last = np.r_[rows.series_ids[1:] != rows.series_ids[:-1], True][: len(rows)]
-    return rows.where(is_last | np.r_[is_last[1:], False][: len(rows)])
+        parts.extend((blocks_of(blocks)[1], columns_of(floors)))
+    found = without_repetition(joined(parts))
+    is_last = np.r_[found.series_ids[1:] != found.series_ids[:-1], True][: len(found)]
+    return found.where(is_last | np.r_[is_last[1:], False][: len(found)])
 
 
 async def count_samples(
@@ -150,7 +130,7 @@ async def read_period(
         np.repeat(np.array(series_ids, np.int64), len(edges)),
         np.tile(np.array(edges, np.int64), len(series_ids)),
     )
-    return _without_repetition(_joined([inside, around]))
+    return without_repetition(joined([inside, around]))
 
 
 def within(samples: StoredSamples, start: datetime, end: datetime) -> NDArray[np.bool_]:
@@ -189,7 +169,7 @@ async def read_neighbours(
             series, times = series[~is_complete], times[~is_complete]
             found, _ = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
             parts.extend((found, await _read_floor_before(conn, series, times)))
-    return _without_repetition(_joined(parts))
+    return without_repetition(joined(parts))
 
 
 async def _read_around(
@@ -250,54 +230,3 @@ async def _read_floor_before(
         [from_ms(ms) for ms in times_ms.tolist()],
     )
     return columns_of(rows)
-
-
-def blocks_of(rows: Sequence[Record]) -> tuple[NDArray[np.int64], StoredSamples]:
-    """Unpack blocks, or pieces of them; gives of each sample the place of its row, and all samples.
-
-    Arrays stand in the rows as `array_send` writes them, as `offsets`, `values` and `label_sets`.
-    """
-    last_ids = np.array([row["label_set_id"] for row in rows], np.int64)
-    held = unpack(
-        *arrays_of(
-            [row["offsets"] for row in rows],
-            [row["values"] for row in rows],
-            [row["label_sets"] for row in rows],
-        ),
-        last_ids,
-    )
-    series_ids = np.array([row["series_id"] for row in rows], np.int64)
-    first_ms = np.array([to_ms(row["first_at"]) for row in rows], np.int64)
-    return held.blocks, StoredSamples(
-        series_ids[held.blocks],
-        first_ms[held.blocks] + held.offsets_ms,
-        held.values,
-        held.label_set_ids,
-    )
-
-
-def columns_of(rows: Sequence[Record]) -> StoredSamples:
-    """Put rows with the columns of `sample` into columns."""
-    return StoredSamples(
-        np.array([row["series_id"] for row in rows], np.int64),
-        np.array([to_ms(row["measured_at"]) for row in rows], np.int64),
-        np.array([row["value"] for row in rows], np.float64),
-        np.array([row["label_set_id"] for row in rows], np.int64),
-    )
-
-
-def _joined(parts: Sequence[StoredSamples]) -> StoredSamples:
-    return StoredSamples(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("series_ids", "times_ms", "values", "label_set_ids")
-        )
-    )
-
-
-def _without_repetition(rows: StoredSamples) -> StoredSamples:
-    """Keep one row of each series and time."""
-    order = np.lexsort((rows.times_ms, rows.series_ids))
-    series_ids, times_ms = rows.series_ids[order], rows.times_ms[order]
-    is_other = (series_ids[1:] != series_ids[:-1]) | (times_ms[1:] != times_ms[:-1])
-    return rows.where(order[np.r_[True, is_other][: len(order)]])

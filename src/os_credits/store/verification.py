@@ -14,7 +14,7 @@ import numpy as np
 from os_credits.domain.period import EPOCH, to_ms
 from os_credits.store.block_bytes import arrays_of, unpack
 from os_credits.store.block_faults import BlockFault, Blocks, find_faults
-from os_credits.store.samples import StoredSamples, columns_of
+from os_credits.store.sample_columns import StoredSamples, columns_of
 from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 # One statement may take longer here than where somebody waits for it.
 STATEMENT_SECONDS_MAX = 600
 _MICROSECOND = timedelta(microseconds=1)
+
 
 @dataclass(frozen=True, slots=True)
 class SizedSeries:
