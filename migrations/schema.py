@@ -199,7 +199,7 @@ Table(
     Column("offsets_ms", ARRAY(Integer), nullable=False),
     Column("values", ARRAY(Double), nullable=False),
     Column("label_set_ids", ARRAY(BigInteger)),
-    CheckConstraint("cardinality(offsets_ms) BETWEEN 1 AND 120"),
+    CheckConstraint("cardinality(offsets_ms) BETWEEN 1 AND 90"),
     CheckConstraint('cardinality(offsets_ms) = cardinality("values")'),
     CheckConstraint("cardinality(offsets_ms) = cardinality(label_set_ids)"),
 )

@@ -29,7 +29,7 @@ CREATE TABLE sample_block (
     "values"      double precision[] NOT NULL,
     label_set_ids bigint[],
     PRIMARY KEY (series_id, first_at),
-    CHECK (cardinality(offsets_ms) BETWEEN 1 AND 120),
+    CHECK (cardinality(offsets_ms) BETWEEN 1 AND 90),
     CHECK (cardinality(offsets_ms) = cardinality("values")),
     CHECK (cardinality(offsets_ms) = cardinality(label_set_ids))
 );
@@ -66,7 +66,7 @@ BEGIN
             SELECT n.*, min(measured_at) OVER (PARTITION BY series_id, block) AS started_at
             FROM (
                 SELECT s.*, (row_number() OVER (PARTITION BY series_id ORDER BY measured_at) - 1)
-                            / 120 AS block
+                            / 90 AS block
                 FROM sample s
                 WHERE measured_at >= day AND measured_at < day + INTERVAL '24 hours'
             ) n

@@ -301,9 +301,9 @@ def of_blocks() -> list[Tampering]:
         "label sets of which none is there": "label_set_ids = '{}'",
         "the label set of its last sample": "label_set_ids = array_fill(label_set_id,"
         " ARRAY[cardinality(offsets_ms)]), label_set_id = (SELECT max(id) FROM label_set)",
-        "more than fit": "offsets_ms = ARRAY(SELECT n FROM generate_series(0, 120) n),"
-        ' "values" = array_fill(1e6::float8, ARRAY[121]), label_set_ids = NULL,'
-        " last_at = first_at + interval '120 milliseconds'",
+        "more than fit": "offsets_ms = ARRAY(SELECT n FROM generate_series(0, 90) n),"
+        ' "values" = array_fill(1e6::float8, ARRAY[91]), label_set_ids = NULL,'
+        " last_at = first_at + interval '90 milliseconds'",
     }
     return [
         *(

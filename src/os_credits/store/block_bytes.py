@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from os_credits.store.sample_columns import StoredSamples
 
-BLOCK_SAMPLES_MAX = 120
+BLOCK_SAMPLES_MAX = 90
 COLUMNS = (
     "series_id", "first_at", "last_at", "label_set_id", "offsets_ms", "values", "label_set_ids"
 )  # fmt: skip

@@ -42,6 +42,8 @@ __all__ = [
 
 # How far from a place its neighbours are looked for at first.
 _NEAR_MS = 12 * HOUR_MS
+# How many samples before a place concern what is there, and how many from it on.
+_BEFORE, _FROM_IT_ON = 2, 3
 # No sample is accepted that lies beyond these.
 FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
@@ -162,13 +164,18 @@ async def read_neighbours(
     parts = [columns_of([])]
     for part in slices(len(times_ms)):
         series, times = series_ids[part], times_ms[part]
-        start, end = int(times[0]) - _NEAR_MS, int(times[-1]) + _NEAR_MS
-        found, is_complete = await _read_around(conn, series, times, from_ms(start), from_ms(end))
-        parts.append(found)
+        start = floor_day(from_ms(int(times[0]) - _NEAR_MS))
+        end = from_ms(int(times[-1]) + _NEAR_MS)
+        places, found = await _read_around(conn, series, times, start, end)
+        chosen, is_complete = _nearest(places, found, times)
+        parts.append(found.where(chosen[is_complete[places[chosen]]]))
         if not is_complete.all():
             series, times = series[~is_complete], times[~is_complete]
-            found, _ = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
-            parts.extend((found, await _read_floor_before(conn, series, times)))
+            places, found = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
+            floor_places, floors = await _read_floor_before(conn, series, times)
+            places, found = np.r_[places, floor_places], found.join(floors)
+            chosen, _ = _nearest(places, found, times)
+            parts.append(found.where(chosen))
     return without_repetition(joined(parts))
 
 
@@ -178,11 +185,11 @@ async def _read_around(
     times_ms: NDArray[np.int64],
     start: datetime,
     end: datetime,
-) -> tuple[StoredSamples, NDArray[np.bool_]]:
-    """Read the neighbours of places; tell of each whether it has two on both sides of it.
+) -> tuple[NDArray[np.int64], StoredSamples]:
+    """Read pieces of the blocks next to places: of each sample its place, and the samples.
 
-    `start` and `end` bound where the blocks begin that are looked at. Two blocks that begin before
-    a place hold two samples before it at least, and all that lie between the second and the place.
+    `start` and `end` bound where the blocks begin that are looked at. Each holds one sample at
+    least, so two before a place and three after it are enough.
     """
     rows = await conn.fetch(
         """
@@ -210,23 +217,34 @@ async def _read_around(
         end,
     )
     blocks, found = blocks_of(rows)
-    places = np.array([row["place"] - 1 for row in rows], np.int64)[blocks]
-    sides = 2 * places + (found.times_ms >= times_ms[places])
-    before, at_or_after = np.bincount(sides, minlength=2 * len(times_ms)).reshape(-1, 2).T
-    return found, (before >= 2) & (at_or_after >= 3)  # noqa: PLR2004 - two, the place, two
+    return np.array([row["place"] - 1 for row in rows], np.int64)[blocks], found
 
 
 async def _read_floor_before(
     conn: Connection, series_ids: NDArray[np.int64], times_ms: NDArray[np.int64]
-) -> StoredSamples:
-    """Read what was kept of dropped samples before any of these places of their series."""
+) -> tuple[NDArray[np.int64], StoredSamples]:
+    """Read what was kept of dropped samples before each of these places of their series."""
     rows = await conn.fetch(
         """
-        SELECT DISTINCT f.series_id, f.measured_at, f.value, f.label_set_id
-        FROM unnest($1::bigint[], $2::timestamptz[]) AS w(series_id, at)
+        SELECT f.series_id, f.measured_at, f.value, f.label_set_id, w.place
+        FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS w(series_id, at, place)
         JOIN sample_floor f ON f.series_id = w.series_id AND f.measured_at < w.at
         """,
         series_ids.tolist(),
         [from_ms(ms) for ms in times_ms.tolist()],
     )
-    return columns_of(rows)
+    return np.array([row["place"] - 1 for row in rows], np.int64), columns_of(rows)
+
+
+def _nearest(
+    places: NDArray[np.int64], found: StoredSamples, times_ms: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Choose the two samples before each place and three from it on; tell which places have all."""
+    is_after = found.times_ms >= times_ms[places]
+    sides = 2 * places + is_after
+    counts = np.bincount(sides, minlength=2 * len(times_ms))
+    order = np.lexsort((np.where(is_after, found.times_ms, -found.times_ms), sides))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    before, after = counts.reshape(-1, 2).T
+    has_all = (before >= _BEFORE) & (after >= _FROM_IT_ON)
+    return order[rank < np.where(is_after[order], _FROM_IT_ON, _BEFORE)], has_all
