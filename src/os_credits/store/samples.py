@@ -116,8 +116,15 @@ async def read_period(
         """
         SELECT series_id, first_at, label_set_id, array_send(offsets_ms) AS offsets,
                array_send(b.values) AS values, array_send(label_set_ids) AS label_sets
-        FROM sample_block b
-        WHERE series_id = ANY($1::bigint[]) AND first_at >= $4 AND first_at < $3 AND last_at >= $2
+        FROM unnest($1::bigint[]) AS w(id)
+        CROSS JOIN LATERAL (
+            (SELECT * FROM sample_block b
+             WHERE b.series_id = w.id AND first_at >= $4 AND first_at < $2
+             ORDER BY first_at DESC LIMIT 1)
+            UNION ALL
+            SELECT * FROM sample_block b
+            WHERE b.series_id = w.id AND first_at >= $2 AND first_at < $3
+        ) b
         """,
         series_ids,
         start,
