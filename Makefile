@@ -36,7 +36,7 @@ SENDERS := tests/acceptance/test_real_senders.py tests/acceptance/test_influx_ou
 HOLDS := tests/acceptance/test_document_holds.py
 WITH_SERVER := exec setpriv --pdeathsig TERM $(IN_VENV) scripts.with_server
 
-.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench-quick bench-mail bench-pages backtest screenshots lock clean up-dev docker-build
+.PHONY: help install run test check senders fuzz abuse soak soak-accounts quarter crash-test mutants bench bench-quick bench-mail bench-pages backtest screenshots lock clean up-dev docker-build
 
 help: ## Show these targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-16s%s\n", $$1, $$2}'
@@ -86,8 +86,13 @@ crash-test: install ## Kill copies and PostgreSQL under load (ROUNDS=10), count 
 mutants: install ## Try each mutation of tests/mutations on a copy: its test must fail (ARGS=names)
 	@$(WITH_SERVER) python -m tests.mutations.run $(ARGS)
 
-bench-quick: install ## Print how fast samples go through the door, beside a raw binary COPY
-	@$(WITH_SERVER) --on-disk python -m benchmarks.quick $(ARGS)
+bench: install ## Print what a billed sample costs, beside a raw COPY, Prometheus and VictoriaMetrics
+	@$(IN_VENV) scripts.tools
+	@$(WITH_SERVER) --on-disk python -m benchmarks.bench $(ARGS)
+
+bench-quick: install ## The same in two minutes; fails where a ratio is twice as bad as usual
+	@$(IN_VENV) scripts.tools
+	@$(WITH_SERVER) --on-disk python -m benchmarks.bench --quick $(ARGS)
 
 bench-mail: install ## Time pushes while mail server, webhook and portal hang, and while they answer
 	@$(WITH_SERVER) --on-disk python -m benchmarks.mail_hung

@@ -7,15 +7,23 @@ as the shards of a Prometheus do, since a receiver that takes nothing out of ord
 from __future__ import annotations
 
 import random
+import struct
 from dataclasses import dataclass
+from functools import cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from os_credits.decode.remote_write_encode import encode_v1
+from os_credits.decode import snappy
+from os_credits.decode.varint import framed, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from os_credits.domain.sample import Labels
+
+# Fields of a remote write 1.0 body: a series in it, a label and a sample in that.
+SERIES_TAG, LABEL_TAG, SAMPLE_TAG = b"\x0a", b"\x0a", b"\x12"
 
 METERS = ("project_vcpu_usage", "project_mb_usage", "openstack_nova_server_status")
 FLAVORS = ("m1.tiny", "m1.small", "m1.medium", "m1.large")
@@ -108,27 +116,38 @@ class Load:
 
     def _bodies_of(self, lane: int, steps: int, chance: random.Random) -> Iterator[bytes]:
         own = range(lane, self.series, self.lanes)
-        labels = {number: self.labels(number) for number in own}
+        labels = {number: label_fields(self.labels(number)) for number in own}
+        sample = cache(lambda kind, step: sample_field(*self.sample(kind, step)))
         waiting: dict[int, list[tuple[int, int]]] = {}
         for first in range(0, steps, self.form.samples):
             together = range(first, min(first + self.form.samples, steps))
             for start in range(0, len(own), self.form.series):
-                part = own[start : start + self.form.series]
-                yield encode_v1(
-                    (labels[number], samples)
-                    for number in part
-                    if (samples := self._samples(number, together, waiting, chance, steps))
-                )
+                body = bytearray()
+                for number in own[start : start + self.form.series]:
+                    kind = self._like(number)
+                    chosen = self._steps(number, together, waiting, chance, steps)
+                    if chosen:
+                        fields = b"".join([sample(kind, step) for step in chosen])
+                        body += SERIES_TAG + framed(labels[number] + fields)
+                yield snappy.compress(bytes(body))
 
-    def _samples(
+    def _like(self, number: int) -> int:
+        """Give the number of a series that has the same samples, of very few."""
+        if number // self.projects >= len(METERS) - 1:
+            return self.projects * (len(METERS) - 1)
+        return number % 5
+
+    def _steps(
         self,
         number: int,
         together: range,
         waiting: dict[int, list[tuple[int, int]]],
         chance: random.Random,
         steps: int,
-    ) -> list[tuple[int, float]]:
-        """Give a series' samples of some steps: some held back for later, some told again."""
+    ) -> Sequence[int]:
+        """Choose what is sent of a series now: some are held back for later, some told again."""
+        if not self.dirt.duplicates and not self.dirt.late:
+            return together
         sent: list[int] = []
         held = waiting.setdefault(number, [])
         due = [step for until, step in held if until <= together[0]]
@@ -141,7 +160,21 @@ class Load:
                 sent.append(step)
             if step and chance.random() < self.dirt.duplicates:
                 due.append(step - 1)
-        return [self.sample(number, step) for step in sorted({*due, *sent})]
+        return sorted({*due, *sent})
+
+
+def label_fields(labels: Labels) -> bytes:
+    """Write the labels of a series as protobuf has them."""
+    return b"".join(
+        LABEL_TAG + framed(b"\n" + framed(name.encode()) + b"\x12" + framed(value.encode()))
+        for name, value in labels
+    )
+
+
+def sample_field(time_ms: int, value: float) -> bytes:
+    """Write a sample as Prometheus does: a value of zero is left out."""
+    number = b"\x09" + struct.pack("<d", value) if value else b""
+    return SAMPLE_TAG + framed(number + b"\x10" + varint(time_ms))
 
 
 def _id_of(kind: str, number: int) -> str:

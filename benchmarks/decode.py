@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from os_credits.domain.sample import Labels
 
 ROUNDS = 200
+FEW_ROUNDS = 60
 LIMIT_BYTES = 64 * 1024 * 1024
 FIRST_MS = 1_795_311_049_127
 STEP_MS = 15_000
@@ -77,6 +78,20 @@ def decode_vs_snappy(body: bytes, compiled: bool, rounds: int = ROUNDS) -> float
             )
         )
     return statistics.median(both) / statistics.median(unpacking)
+
+
+def decoding() -> dict[str, float]:
+    """Give what `benchmarks.bench` records: with the scanner in use, and with that of Python."""
+    found = {}
+    for name, shape in zip(("", "_500x4"), SHAPES, strict=True):
+        body = body_of(*shape)
+        in_python = decode_vs_snappy(body, compiled=False, rounds=FEW_ROUNDS)
+        in_use = in_python
+        if scan_compiled is not None:
+            in_use = decode_vs_snappy(body, compiled=True, rounds=FEW_ROUNDS)
+        found[f"decode{name}_vs_snappy"] = in_use
+        found[f"decode{name}_vs_snappy_python"] = in_python
+    return found
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -60,8 +60,7 @@ async def running(name: str, folder: Path) -> AsyncIterator[Peer]:
     if program is None:
         raise SystemExit(f"there is no {name}: {tools.what_to_do(name)}")
     arguments, path = _PEERS[name]
-    folder.mkdir(parents=True)
-    (folder / "prometheus.yml").write_text("global: {}\n", encoding="utf-8")
+    _prepare(folder)
     port = free_port()
     with (folder / "log").open("wb") as output:
         process = start_child([program, *arguments(port, folder)], output=output)
@@ -83,4 +82,13 @@ async def _wait_until_ready(url: str, log: Path) -> None:
             except aiohttp.ClientError:
                 pass
             await asyncio.sleep(0.1)
-    raise SystemExit(f"it does not get ready: {log.read_text(errors='replace')[-2000:]}")
+    raise SystemExit(f"it does not get ready: {_end_of(log)}")
+
+
+def _prepare(folder: Path) -> None:
+    folder.mkdir(parents=True)
+    (folder / "prometheus.yml").write_text("global: {}\n", encoding="utf-8")
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]

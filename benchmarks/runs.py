@@ -14,14 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import asyncpg
-import numpy as np
 
 from benchmarks.processes import Cpu, own_seconds, parent_of, resident_bytes, tree_seconds
 from os_credits.domain.access import Scope
 from os_credits.flows.keys import KeyRequest, create_key
-from os_credits.store import samples
 from os_credits.store.pool import open_pool
-from os_credits.store.samples import StoredSamples
 from scripts.children import start_child, stop_child
 from scripts.ports import LOOPBACK, free_port
 
@@ -167,42 +164,3 @@ async def _send(url: str, lanes: list[list[bytes]], headers: Mapping[str, str]) 
 
     async with aiohttp.ClientSession() as session:
         await asyncio.gather(*(send(session, bodies) for bodies in lanes))
-
-
-async def by_copy(conn: Any, load: Load, steps: int, postmaster: int) -> Run:
-    """Copy the same rows, in the same batches, in binary into an unindexed hypertable."""
-    await conn.execute("CREATE SCHEMA IF NOT EXISTS bench")
-    await conn.execute("DROP TABLE IF EXISTS bench.sample CASCADE")
-    await conn.execute(
-        """
-        CREATE TABLE bench.sample (series_id bigint NOT NULL, measured_at timestamptz NOT NULL,
-                                   value double precision NOT NULL, label_set_id bigint NOT NULL);
-        SELECT public.create_hypertable('bench.sample', public.by_range('measured_at',
-            INTERVAL '1 day'), create_default_indexes => false)
-        """
-    )
-    batches = list(_rows(load, steps))
-    await conn.execute("SET search_path = bench, public")
-    wal = await conn.fetchval("SELECT pg_current_wal_lsn()")
-    client, before, started = time.process_time(), tree_seconds(postmaster), time.perf_counter()
-    for batch in batches:
-        await samples.copy_samples(conn, batch)
-    seconds = time.perf_counter() - started
-    cpu = Cpu(time.process_time() - client, 0.0, tree_seconds(postmaster) - before)
-    written = await conn.fetchval("SELECT pg_current_wal_lsn() - $1::pg_lsn", wal)
-    await conn.execute("RESET search_path")
-    return Run(load.count(steps), seconds, seconds, cpu, float(written))
-
-
-def _rows(load: Load, steps: int) -> list[StoredSamples]:
-    """Give the rows of each body."""
-    made = []
-    own = np.arange(load.series, dtype=np.int64)
-    for first in range(0, steps, load.form.samples):
-        times = [load.sample(0, one)[0] for one in range(first, first + load.form.samples)]
-        for start in range(0, load.series, load.form.series):
-            part = own[start : start + load.form.series]
-            ids = np.repeat(part, len(times))
-            made.append(StoredSamples(ids, np.tile(np.array(times, np.int64), len(part)),
-                                      ids * 0.001, ids))  # fmt: skip
-    return made

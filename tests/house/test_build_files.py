@@ -169,6 +169,7 @@ def test_docker_image_is_tagged_with_the_version(variables: list[str], expected:
         "crash-test",
         "soak",
         "mutants",
+        "bench",
         "bench-quick",
         "backtest",
         "bench-mail",

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
+# From so many rows on an hour is worth a statement of its own.
+HOUR_ROWS_MIN = 50
+
+
 @dataclass(frozen=True, slots=True)
 class StoredUsage:
     """Rows of `usage` in columns, with what they cost and whom they concern."""
@@ -104,9 +108,23 @@ async def update_usage(conn: Connection, usage: UsageColumns, costs: CostColumns
     """Let rows that are stored have these quantities and costs."""
     if not len(usage):
         return
+    hours_ms, hour_of, counts = np.unique(usage.hours_ms, return_inverse=True, return_counts=True)
+    are_many = counts >= HOUR_ROWS_MIN
     if object in (usage.quantities.dtype, costs.micro.dtype):
-        await _update_large(conn, usage, costs)
-        return
+        are_many[:] = False
+    for number in np.flatnonzero(are_many).tolist():
+        rows = np.flatnonzero(hour_of == number)
+        hour = from_ms(int(hours_ms[number]))
+        await _update_hour(conn, hour, usage.where(rows), costs.where(rows))
+    rest = np.flatnonzero(~are_many[hour_of])
+    if len(rest):
+        await _update_rows(conn, usage.where(rest), costs.where(rest))
+
+
+async def _update_hour(
+    conn: Connection, hour: datetime, usage: UsageColumns, costs: CostColumns
+) -> None:
+    """Do so for rows of one hour: to send it with each would cost as much as all the rest."""
     micro = costs.micro.tolist()
     if not costs.is_priced.all():
         micro = [
@@ -117,22 +135,22 @@ async def update_usage(conn: Connection, usage: UsageColumns, costs: CostColumns
     await conn.execute(
         """
         UPDATE usage u SET quantity = w.quantity, credits = w.micro * 0.000001
-        FROM unnest($1::bigint[], $2::timestamptz[], $3::int[], $4::smallint[],
-                    $5::bigint[], $6::bigint[])
-             AS w(series_id, hour, flavor_id, kind, quantity, micro)
-        WHERE u.series_id = w.series_id AND u.hour = w.hour AND u.flavor_id = w.flavor_id
-          AND u.kind = w.kind AND u.hour BETWEEN $7 AND $8
+        FROM unnest($2::bigint[], $3::int[], $4::smallint[], $5::bigint[], $6::bigint[])
+             AS w(series_id, flavor_id, kind, quantity, micro)
+        WHERE u.hour = $1 AND u.series_id = w.series_id AND u.flavor_id = w.flavor_id
+          AND u.kind = w.kind
         """,
-        *_key_arguments(usage),
+        hour,
+        usage.series_ids.tolist(),
+        usage.flavor_ids.tolist(),
+        usage.kinds.tolist(),
         usage.quantities.tolist(),
         micro,
-        from_ms(int(usage.hours_ms.min())),
-        from_ms(int(usage.hours_ms.max())),
     )
 
 
-async def _update_large(conn: Connection, usage: UsageColumns, costs: CostColumns) -> None:
-    """Do the same with numbers that a bigint cannot hold."""
+async def _update_rows(conn: Connection, usage: UsageColumns, costs: CostColumns) -> None:
+    """Do so for rows of any hours, with numbers that a bigint need not hold."""
     await conn.execute(
         """
         UPDATE usage u SET quantity = w.quantity, credits = w.credits
@@ -140,11 +158,13 @@ async def _update_large(conn: Connection, usage: UsageColumns, costs: CostColumn
                     $5::numeric[], $6::numeric[])
              AS w(series_id, hour, flavor_id, kind, quantity, credits)
         WHERE u.series_id = w.series_id AND u.hour = w.hour AND u.flavor_id = w.flavor_id
-          AND u.kind = w.kind
+          AND u.kind = w.kind AND u.hour BETWEEN $7 AND $8
         """,
         *_key_arguments(usage),
         list(map(Decimal, usage.quantities.tolist())),
         _credits(costs),
+        from_ms(int(usage.hours_ms.min())),
+        from_ms(int(usage.hours_ms.max())),
     )
 
 
