@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from os_credits.domain.amount import credits_of
@@ -119,9 +120,9 @@ async def test_an_old_batch_that_was_judged_before_is_not_billed_either(core: Co
         await insert_batch(
             conn,
             BatchColumns(
-                label_set_ids=[row["id"] for row in label_set_ids],  # type: ignore[arg-type]
-                times_ms=[base + 60_000] * len(label_set_ids),  # type: ignore[arg-type]
-                values=[77.0] * len(label_set_ids),  # type: ignore[arg-type]
+                label_set_ids=np.array([row["id"] for row in label_set_ids], np.int64),
+                times_ms=np.full(len(label_set_ids), base + 60_000, np.int64),
+                values=np.full(len(label_set_ids), 77.0),
             ),
         )
 
