@@ -87,7 +87,7 @@ class GroupCommit:
     async def _abandon(self, one: _Waiting) -> None:
         """Roll back a transaction for which nobody waits any more."""
         for task, group in self._under_way.items():
-            if one in group and all(each.done.cancelled() for each in group):
+            if one in group and all(each.done.done() for each in group):
                 task.cancel()
                 await asyncio.wait([task])
                 return

@@ -62,7 +62,7 @@ def _ratio(credits_per_unit: Decimal, definition: MeterDefinition) -> tuple[int,
 def _fit(quantities: NDArray[np.int64], top: int, bottom: int) -> bool:
     """Tell whether nothing can overflow on the way."""
     largest = max(int(quantities.max()), -int(quantities.min())) if len(quantities) else 0
-    return largest * max(top, 1) < WELL_WITHIN and bottom < WELL_WITHIN
+    return max(largest, 1) * top < WELL_WITHIN and bottom < WELL_WITHIN
 
 
 def costs_of_usage(
