@@ -4,17 +4,17 @@ Amounts are whole millionths of a credit, as the oracle gives them; hours are nu
 epoch; a project is named by the cloud's id of it, or by its name where it has none.
 """
 
+from operator import itemgetter
 from typing import Any, LiteralString
 
-import numpy as np
 import psycopg
+
+from tests.batch_rows import rows_of
 
 # Project, meter, flavor, hour.
 Place = tuple[str, str, str, int]
 # Meter, project, resource (and what else the meter tells series apart by), time (ms).
 SamplePlace = tuple[str, str, str, int]
-
-_ROW = np.dtype([("label_set_id", "<i8"), ("time_ms", "<i8"), ("value", "<f8")])
 
 
 def shown(micro: int) -> str:
@@ -123,7 +123,9 @@ async def samples(url: str, *projects: str) -> dict[SamplePlace, float]:
 async def waiting(url: str) -> dict[SamplePlace, float]:
     """Give every sample that is acknowledged and not rated yet; the largest value of each time."""
     async with await psycopg.AsyncConnection.connect(url) as connection:
-        batches = await (await connection.execute("SELECT columns FROM batch")).fetchall()
+        batches = await (
+            await connection.execute("SELECT columns, sample_count FROM batch")
+        ).fetchall()
         rows = await (
             await connection.execute(
                 """
@@ -136,6 +138,6 @@ async def waiting(url: str) -> dict[SamplePlace, float]:
             )
         ).fetchall()
     means = {row[0]: row[1:] for row in rows}
-    packed = np.frombuffer(b"".join(columns for (columns,) in batches), _ROW)
-    packed = packed[np.argsort(packed["value"], kind="stable")]
-    return {(*means[one], time_ms): value for one, time_ms, value in packed.tolist()}
+    samples = [sample for columns, count in batches for sample in rows_of(columns, count)]
+    samples.sort(key=itemgetter(2))
+    return {(*means[one], time_ms): value for one, time_ms, value in samples}

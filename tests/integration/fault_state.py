@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING
 
 import asyncpg
-import numpy as np
+
+from tests.batch_rows import rows_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from tests.core import Written
 
-_BATCH_ROW = np.dtype([("label_set_id", "<i8"), ("time_ms", "<i8"), ("value", "<f8")])
 MISCHARGED = "charged for other than its usage"
 # $1 is the project's external id; each query gives its rows in an order of their own.
 _TABLES = {
@@ -125,7 +125,7 @@ class Observer:
         return {**state, "batch": await self._waiting(project)}
 
     async def _waiting(self, project: str) -> list[str]:
-        rows = await self._conn.fetch("SELECT columns FROM batch ORDER BY id")
+        rows = await self._conn.fetch("SELECT sample_count, columns FROM batch ORDER BY id")
         if not rows:
             return []
         known = await self._conn.fetch(
@@ -133,10 +133,10 @@ class Observer:
             project,
         )
         labels = {row["id"]: row["labels"] for row in known}
-        packed = np.frombuffer(b"".join(row["columns"] for row in rows), _BATCH_ROW)
         return [
             json.dumps({"labels": json.loads(labels[id_]), "time_ms": time_ms, "value": value})
-            for id_, time_ms, value in packed.tolist()
+            for row in rows
+            for id_, time_ms, value in rows_of(row["columns"], row["sample_count"])
             if id_ in labels
         ]
 
