@@ -574,10 +574,19 @@ ENTRIES = """
 """
 # $1 now, $2 hours.
 SAMPLES = """
-    INSERT INTO sample (series_id, measured_at, value, label_set_id)
-    SELECT r.id, t, r.level, r.id
-    FROM generate_series($1::timestamptz - $2::int * interval '1 hour',
-                         $1::timestamptz, interval '5 minutes') t
+    INSERT INTO sample_block (series_id, first_at, last_at, label_set_id, offsets_ms, "values")
+    SELECT r.id, b.first_at, b.last_at, r.id, b.offsets_ms,
+           array_fill(r.level::float8, ARRAY[cardinality(b.offsets_ms)])
+    FROM (
+        SELECT first_at, max(t) AS last_at,
+               array_agg((extract(epoch FROM t - first_at) * 1000)::int ORDER BY t) AS offsets_ms
+        FROM (
+            SELECT t, min(t) OVER (PARTITION BY date_trunc('hour', t, 'UTC')) AS first_at
+            FROM generate_series(
+                $1::timestamptz - $2::int * interval '1 hour',
+                $1::timestamptz, interval '5 minutes') t
+        ) g GROUP BY first_at
+    ) b
     CROSS JOIN bench.resource r WHERE r.is_always
 """
 # $1 day, of the present one nothing.

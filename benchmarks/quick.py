@@ -18,6 +18,7 @@ import sys
 import time
 from contextlib import contextmanager
 from http import HTTPStatus
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,8 @@ import numpy as np
 from benchmarks.load import Load
 from os_credits.domain.access import Scope
 from os_credits.flows.keys import KeyRequest, create_key
-from os_credits.store import samples
 from os_credits.store.migrate import migrate
 from os_credits.store.pool import open_pool
-from os_credits.store.samples import StoredSamples
 from tests import database
 
 if TYPE_CHECKING:
@@ -44,13 +43,29 @@ STEP_MS = 15_000
 CONNECTIONS = 4
 WAIT_SECONDS_MAX = 60
 PORT = 18_931
+# PostgreSQL's binary COPY of one row for each sample.
+COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+COPY_END = b"\xff\xff"
+COPY_ROW = np.dtype(
+    [
+        ("fields", ">i2"),
+        ("l0", ">i4"), ("series_id", ">i8"),
+        ("l1", ">i4"), ("measured_at", ">i8"),
+        ("l2", ">i4"), ("value", ">f8"),
+        ("l3", ">i4"), ("label_set_id", ">i8"),
+    ]
+)  # fmt: skip
+POSTGRES_EPOCH_MS = 946_684_800_000
 RESULTS = Path(__file__).parent / "results"
 
 
 async def raw_copy(conn: Any, load: Load) -> float:
     """Copy the same rows, in the same batches, into an unindexed hypertable: samples per s."""
     await conn.execute("DROP TABLE IF EXISTS bench.sample CASCADE")
-    await conn.execute("CREATE TABLE bench.sample (LIKE public.sample)")
+    await conn.execute(
+        "CREATE TABLE bench.sample (series_id bigint NOT NULL, measured_at timestamptz NOT NULL,"
+        " value float8 NOT NULL, label_set_id bigint NOT NULL)"
+    )
     await conn.execute(
         "SELECT public.create_hypertable('bench.sample', public.by_range('measured_at', "
         "INTERVAL '1 day'), create_default_indexes => false)"
@@ -59,8 +74,19 @@ async def raw_copy(conn: Any, load: Load) -> float:
     started = time.perf_counter()
     for step in range(STEPS):
         times = np.full(load.series_count, load.start_ms + step * load.step_ms, np.int64)
-        batch = StoredSamples(ids, times, ids * 0.001, ids)
-        await samples.copy_samples(conn, batch)
+        rows = np.empty(len(ids), COPY_ROW)
+        rows["fields"] = 4
+        for length in ("l0", "l1", "l2", "l3"):
+            rows[length] = 8
+        rows["series_id"], rows["label_set_id"], rows["value"] = ids, ids, ids * 0.001
+        rows["measured_at"] = (times - POSTGRES_EPOCH_MS) * 1000
+        await conn.copy_to_table(
+            "sample",
+            schema_name="bench",
+            columns=["series_id", "measured_at", "value", "label_set_id"],
+            source=BytesIO(COPY_HEADER + rows.tobytes() + COPY_END),
+            format="binary",
+        )
     return STEPS * load.series_count / (time.perf_counter() - started)
 
 

@@ -47,10 +47,12 @@ from migrations.schema_decisions import TRIGGERS as TRIGGERS_OF_DECISIONS
 from migrations.schema_people import TRIGGERS as TRIGGERS_OF_PEOPLE
 from migrations.schema_places import TRIGGERS as TRIGGERS_OF_PLACES
 
-__all__ = ["EXTERNAL_STORAGE", "HYPERTABLES", "TRIGGERS", "metadata"]
+__all__ = ["EXTERNAL_STORAGE", "HYPERTABLES", "TRIGGERS", "VIEWS", "metadata"]
 
 # Table: the column that its chunks are cut by, and how much time one chunk holds.
-HYPERTABLES = {"sample": ("measured_at", "1 day"), "usage": ("hour", "7 days")}
+HYPERTABLES = {"sample_block": ("first_at", "1 day"), "usage": ("hour", "7 days")}
+# What only shows what other tables hold.
+VIEWS = {"sample"}
 # Table and name: what it reacts to, and the function it calls.
 TRIGGERS = {
     ("entry", "entry_is_append_only"): (
@@ -189,12 +191,18 @@ Table(
     CheckConstraint("sample_count > 0"),
 )
 Table(
-    "sample",
+    "sample_block",
     metadata,
     Column("series_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("measured_at", MOMENT, primary_key=True),
-    needed("value", Double()),
+    Column("first_at", MOMENT, primary_key=True),
+    needed("last_at", MOMENT),
     needed("label_set_id", BigInteger()),
+    Column("offsets_ms", ARRAY(Integer), nullable=False),
+    Column("values", ARRAY(Double), nullable=False),
+    Column("label_set_ids", ARRAY(BigInteger)),
+    CheckConstraint("cardinality(offsets_ms) BETWEEN 1 AND 90"),
+    CheckConstraint('cardinality(offsets_ms) = cardinality("values")'),
+    CheckConstraint("cardinality(offsets_ms) = cardinality(label_set_ids)"),
 )
 Table(
     "usage",

@@ -57,10 +57,10 @@ PATHS = (
          must=("INTO project", "INTO flavor", "INTO series", "INTO label_set", "INTO batch")),
     Path("ingest, all known", (Push(SECOND),), Push(SECOND), must=("INTO batch",)),
     Path("rate, nothing known", (Push(FIRST),), rate, is_cold=True,
-         must=("DELETE FROM batch", "copy_to_table: sample", "usage")),
+         must=("DELETE FROM batch", "copy_to_table: sample_block", "usage")),
     Path("rate, late and twice", (Push(FIRST), rate, Push(SECOND)), rate,
-         must=("DELETE FROM batch", "UPDATE sample", "copy_to_table: sample", "UPDATE usage",
-               "UPDATE project", "INTO charge")),
+         must=("DELETE FROM batch", "DELETE FROM sample_block", "copy_to_table: sample_block",
+               "UPDATE usage", "UPDATE project", "INTO charge")),
     Path("book, usage", RATED, book_closed,
          must=("SET closed_until", "INTO entry", "UPDATE charge")),
     Path("book, rated meanwhile", (*RATED, book_closed, Push(THIRD)), book_closed,
@@ -79,7 +79,7 @@ PATHS = (
 # Tried with FAULTS=all only, since they are long.
 LONG_PATHS = (
     Path("exclude", RATED, exclude_some,
-         must=("INTO exclusion", "DELETE FROM sample", "INTO charge")),
+         must=("INTO exclusion", "DELETE FROM sample_block", "INTO charge")),
     Path("import opening", RATED, import_old,
          must=("INTO project_grant", "INTO entry", "INTO exclusion", "INTO batch")),
 )  # fmt: skip

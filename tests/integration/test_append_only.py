@@ -29,11 +29,11 @@ INSERT INTO entry (project_id, sequence, kind, amount, balance, hour, reason, au
 VALUES (1, 1, 'grant', 5, 5, date_trunc('hour', now(), 'UTC'), '', '', 'k', now(), '', 'h');
 INSERT INTO seal (sealed_at, head_count, previous_hash, hash) VALUES (now(), 1, '', 'h');
 INSERT INTO seal_head VALUES (1, 1, 1, 'h');
-INSERT INTO sample VALUES (1, now(), 1, 1);
+INSERT INTO sample_block VALUES (1, now(), now(), 1, '{0}', '{1}');
 """
 CHUNK = """
 SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
-WHERE hypertable_name = 'sample'
+WHERE hypertable_name = 'sample_block'
 """
 CHANGES = [
     "UPDATE {0} SET hash = 'x'",
@@ -88,13 +88,13 @@ ON_CHUNKS = [
     "TRUNCATE {chunk}",
     "DROP TABLE {chunk}",
     "ALTER TABLE {chunk} RENAME TO other",
-    "ALTER TABLE {chunk} NO INHERIT sample",
+    "ALTER TABLE {chunk} NO INHERIT sample_block",
     "ALTER TABLE {chunk} INHERIT entry",
-    "SELECT drop_chunks('sample', older_than => 'infinity'::timestamptz)",
+    "SELECT drop_chunks('sample_block', older_than => 'infinity'::timestamptz)",
     "SELECT drop_samples('infinity')",
     "SELECT drop_usage('infinity')",
-    "TRUNCATE sample",
-    "DROP TABLE sample",
+    "TRUNCATE sample_block",
+    "DROP TABLE sample_block CASCADE",
 ]
 
 
@@ -217,7 +217,10 @@ def test_a_view_of_the_services_own_does_not_run_with_the_owners_rights(ledger: 
 
 def test_the_map_of_rights_names_every_table_and_privileged_function(database_url: str) -> None:
     with psycopg.connect(database_url) as conn:
-        tables = conn.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        tables = conn.execute(
+            "SELECT relname FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'v', 'm')"
+        )
         functions = conn.execute(
             "SELECT proname || '(' || oidvectortypes(proargtypes) || ')',"
             " prosecdef FROM pg_proc p WHERE pronamespace = 'public'::regnamespace AND NOT EXISTS"
@@ -259,7 +262,7 @@ def test_migrating_again_takes_away_what_is_too_much_and_keeps_the_rest(ledger: 
         (role,) = conn.execute("SELECT quote_ident(current_user)").fetchone() or ("",)
     with psycopg.connect(ledger.owner_url) as conn:
         for statement in (
-            f"GRANT ALL ON entry, sample TO {role}",
+            f"GRANT ALL ON entry, sample, sample_block TO {role}",
             f"GRANT UPDATE (amount) ON entry TO {role}",
             "GRANT UPDATE ON entry TO PUBLIC",
             f"REVOKE INSERT ON batch FROM {role}",

@@ -285,11 +285,16 @@ async def test_only_samples_are_floats_in_the_database(core: Core) -> None:
     found = await fetched(
         core,
         "SELECT table_name::text, column_name::text FROM information_schema.columns "
-        "WHERE table_schema = 'public' AND data_type IN ('double precision', 'real', 'money') "
-        "ORDER BY 1",
+        "WHERE table_schema = 'public' AND (data_type IN ('double precision', 'real', 'money')"
+        " OR udt_name IN ('_float8', '_float4', '_money')) ORDER BY 1",
     )
 
-    assert [("excluded_sample", "value"), ("sample", "value"), ("sample_floor", "value")] == found
+    assert [
+        ("excluded_sample", "value"),
+        ("sample", "value"),
+        ("sample_block", "values"),
+        ("sample_floor", "value"),
+    ] == found
 
 
 @patient

@@ -98,7 +98,7 @@ async def test_the_database_refuses_the_same_sample_twice(core: Core) -> None:
 
     columns = "series_id, hour, flavor_id, kind, quantity, credits"
     with pytest.raises(asyncpg.UniqueViolationError):
-        await fetched(core, "INSERT INTO sample SELECT * FROM sample")
+        await fetched(core, "INSERT INTO sample_block SELECT * FROM sample_block")
     with pytest.raises(asyncpg.UniqueViolationError):
         await fetched(core, f"INSERT INTO usage ({columns}) SELECT {columns} FROM usage")
 
@@ -169,13 +169,13 @@ async def test_a_late_sample_finds_two_neighbours_before_it(core: Core) -> None:
 
 async def test_a_sample_that_beats_another_moves_the_two_after_it(core: Core) -> None:
     hour = await hour_before(core)
-    await core.push([sample("total", hour + at, at) for at in (1, 2, 3, 4)])
+    await core.push([sample("total", hour + at, at) for at in (1, 2, 3, 4, 5, 6)])
     await core.rate()
     await core.push([sample("total", hour + 2, 5)])
     await core.rate()
 
-    # 2: 5 - 1; 3: 3 - max(5, 1); 4: 4 - max(3, 5).
-    assert {"p1": Decimal(4)} == await charged(core)
+    # 2: 5 - 1; 3: 3 - max(5, 1); 4: 4 - max(3, 5); 5: 5 - max(4, 3); 6: 6 - max(5, 4).
+    assert {"p1": Decimal(4 + 1 + 1)} == await charged(core)
 
 
 async def rate_and_fail(core: Core) -> None:

@@ -16,11 +16,12 @@ from scripts.with_server import temporary_cluster
 
 OWNERS = """
 SELECT DISTINCT relowner::regrole::text FROM pg_class
-WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'S')
+WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'S', 'v')
    OR relname LIKE '_hyper%chunk'
 UNION SELECT proowner::regrole::text FROM pg_proc WHERE proname = 'drop_samples'
 UNION SELECT datdba::regrole::text FROM pg_database WHERE datname = current_database()
 """
+BLOCK = "INSERT INTO sample_block VALUES (1, {0}, {0}, 1, '{{0}}', '{{1}}')"
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def older_cluster() -> Iterator[Cluster]:
             databases.make_extension(cluster.url(DATABASE, SUPERUSER))
             migrate(cluster.url(DATABASE))
             with psycopg.connect(cluster.url(DATABASE)) as conn:
-                conn.execute("INSERT INTO sample VALUES (1, now(), 1, 1)")
+                conn.execute(BLOCK.format("now()"))
                 assert conn.execute(OWNERS.encode()).fetchall() == [(SERVICE_ROLE,)]
             yield cluster
 
@@ -56,7 +57,7 @@ async def test_an_older_data_folder_is_handed_over_to_the_owner(older_cluster: C
         migrate(older_cluster.url(DATABASE, OWNER_ROLE), older_cluster.url(DATABASE))
 
     with psycopg.connect(older_cluster.url(DATABASE)) as conn:
-        conn.execute("INSERT INTO sample VALUES (1, now() - interval '9 days', 1, 1)")
+        conn.execute(BLOCK.format("now() - interval '9 days'"))
         assert conn.execute("SELECT count(*) FROM sample").fetchone() == (2,)
         assert conn.execute(OWNERS.encode()).fetchall() == [(OWNER_ROLE,)]
     pool = await open_pool(

@@ -51,6 +51,7 @@ async def counts_in(core: Core) -> dict[str, int]:
         (row,) = await conn.fetch(
             """
             SELECT (SELECT count(*) FROM sample) AS samples,
+                   (SELECT count(*) FROM sample_block) AS blocks,
                    (SELECT count(*) FROM usage) AS usage,
                    (SELECT count(*) FROM charge) AS charges,
                    (SELECT count(*) FROM entry) AS entries,

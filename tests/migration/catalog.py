@@ -36,6 +36,7 @@ HYPERTABLES = """
     SELECT hypertable_name, column_name || ' ' || extract(epoch FROM time_interval)
     FROM timescaledb_information.dimensions WHERE hypertable_schema = 'public'
 """
+VIEWS = "SELECT viewname, viewowner FROM pg_views WHERE schemaname = 'public'"
 
 
 def rows(database_url: str, statement: str) -> dict[str, str]:
@@ -55,5 +56,6 @@ def fingerprint(database_url: str) -> dict[str, dict[str, str]]:
         "triggers": TRIGGERS,
         "storage": STORAGE,
         "hypertables": HYPERTABLES,
+        "views": VIEWS,
     }
     return {name: rows(database_url, statement) for name, statement in statements.items()}

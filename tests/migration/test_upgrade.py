@@ -158,6 +158,10 @@ def test_head_has_the_declared_hypertables(head_url: str) -> None:
     assert catalog.rows(head_url, catalog.HYPERTABLES) == declared
 
 
+def test_head_has_the_declared_views(head_url: str) -> None:
+    assert set(catalog.rows(head_url, catalog.VIEWS)) == schema.VIEWS
+
+
 def test_head_has_the_declared_triggers(head_url: str) -> None:
     declared = {
         name: f"CREATE TRIGGER {name} {when} EXECUTE FUNCTION {function}"

@@ -27,6 +27,7 @@ from os_credits.store.pool import Pool, connection
 HASH_BYTES = 32
 # What was looked at in each layer, and what it has to follow from.
 _LOOKED_AT: Mapping[Layer, str] = {
+    Layer.BLOCKS: "{blocks:,} blocks of samples, each in order, none over another",
     Layer.SAMPLES: "{samples:,} samples of {series:,} series, none of them excluded",
     Layer.USAGE: "{usage:,} hours of series, from their samples and meters",
     Layer.CREDITS: "{usage:,} hours of series, from quantity, price, whitelist and settlement",

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class Layer(StrEnum):
     """What is recomputed from what, from the samples up to the seals."""
 
+    BLOCKS = "blocks"
+    """Whole, of one day, in order and none over another: how samples are stored."""
     SAMPLES = "samples"
     """Each is of a series that exists, and none is excluded."""
     USAGE = "usage"

@@ -19,7 +19,15 @@ from os_credits.flows.facts import Facts
 from os_credits.flows.memory import read_pricing
 from os_credits.flows.reprice import Change
 from os_credits.flows.whereabouts import Places, follow_removal
-from os_credits.store import batches, exclusions, rating_state, retention, samples, series
+from os_credits.store import (
+    batches,
+    exclusions,
+    rating_state,
+    retention,
+    sample_blocks,
+    samples,
+    series,
+)
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, previewed, transaction
 from os_credits.store.samples import FIRST_MOMENT, LAST_MOMENT
@@ -144,7 +152,7 @@ async def exclude_within(
         rows = await samples.read_period(conn, list(counts), start, end)
         inside = samples.within(rows, start, end)
         change.join(await _take_out(conn, rows, inside, facts, pricing, window_ms))
-        await samples.delete_period(conn, list(counts), start, end)
+        await sample_blocks.delete_period(conn, list(counts), start, end)
         await follow_removal(conn, places, rows, inside, start)
     return Excluded(exclusion_id, count, change)
 

@@ -23,9 +23,16 @@ from os_credits.flows.reprice import reprice_projects
 from os_credits.flows.whereabouts import follow_samples
 from os_credits.rating.merge import Merge, merge
 from os_credits.rating.usage import SampleColumns
-from os_credits.store import batches, exclusions, projects, rating_state, samples
+from os_credits.store import (
+    batches,
+    exclusions,
+    projects,
+    rating_state,
+    sample_blocks,
+    samples,
+)
 from os_credits.store.pool import Pool, transaction
-from os_credits.store.samples import StoredSamples
+from os_credits.store.sample_columns import StoredSamples, without_repetition
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -67,9 +74,9 @@ class _Neighbourhood:
     flavor_ids: NDArray[np.int64]
     places: NDArray[np.int64]
     merge: Merge
+    is_late: NDArray[np.bool_]
     late_series: NDArray[np.int64]
     new_count: int
-    late_count: int
 
     def columns(self, chosen: NDArray[np.intp]) -> SampleColumns:
         """Give the chosen rows as the rating functions take them."""
@@ -180,7 +187,10 @@ class Rater:
         await self._rename(conn, taken, pricing)
         counted = len(around.merge.inserted) + len(around.merge.replaced)
         rated = Rated(
-            len(taken), len(new) - counted, around.late_count, excluded=len(taken) - len(new)
+            len(taken),
+            len(new) - counted,
+            int(around.is_late.sum()),
+            excluded=len(taken) - len(new),
         )
         self._rated_in_turn.append(rated)
         return rated
@@ -208,10 +218,12 @@ class Rater:
         await tails.learn(conn, series)
         is_late = new.times_ms <= tails.last_ms(new.series_ids)
         late_series = np.unique(new.series_ids[is_late])
-        rows = new.join(tails.of(np.setdiff1d(series, late_series)))
+        stored = tails.of(series)
         if len(late_series):
-            late = new.where(np.isin(new.series_ids, late_series))
-            rows = rows.join(await samples.read_neighbours(conn, late.series_ids, late.times_ms))
+            late = new.where(is_late)
+            beside = await samples.read_neighbours(conn, late.series_ids, late.times_ms)
+            stored = without_repetition(stored.join(beside))
+        rows = new.join(stored)
         await facts.learn(conn, rows.label_set_ids)
         fits, flavor_ids, ranks = facts.columns(rows.label_set_ids)
         # The only NaN that is stored is the stale marker.
@@ -223,16 +235,18 @@ class Rater:
             ranks = ranks * (len(places) + 1) + self.memory.places.ranks(places)
         merged = merge(rows.series_ids, rows.times_ms, rows.values, fits, ranks, len(new))
         return _Neighbourhood(
-            rows, fits, flavor_ids, places, merged, late_series, len(new), int(is_late.sum())
+            rows, fits, flavor_ids, places, merged, is_late, late_series, len(new)
         )
 
     async def _write_samples(self, conn: Connection, around: _Neighbourhood) -> None:
-        inserted = around.rows.where(around.merge.inserted)
-        if len(inserted):
-            await samples.copy_samples(conn, inserted)
-        if len(around.merge.replaced):
-            await samples.replace_samples(conn, around.rows.where(around.merge.replaced))
-        self.memory.tails.append(inserted.where(~np.isin(inserted.series_ids, around.late_series)))
+        inserted, replaced = (
+            around.rows.where(chosen) for chosen in (around.merge.inserted, around.merge.replaced)
+        )
+        is_late = around.is_late[around.merge.inserted]
+        later = inserted.where(~is_late)
+        await sample_blocks.append_samples(conn, later)
+        await sample_blocks.merge_late(conn, inserted.where(is_late), replaced)
+        self.memory.tails.append(later)
         self.memory.tails.forget(around.late_series)
 
     async def _follow_places(self, conn: Connection, around: _Neighbourhood) -> None:

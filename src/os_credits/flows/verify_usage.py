@@ -96,8 +96,13 @@ async def _read_samples(
     findings: Findings,
 ) -> SampleColumns:
     """Read samples as rating takes them, floors among them; says which should not be there."""
-    rows = await verification.read_samples(conn, series_ids)
+    read = await verification.read_samples(conn, series_ids)
+    rows = read.samples
     findings.checked_counts["samples"] += len(rows)
+    findings.checked_counts["blocks"] += read.block_count
+    for fault in read.faults:
+        block = {**whose.where(fault.series_id), "time": fault.first_ms}
+        findings.note(Layer.BLOCKS, "block of samples", block, fault.stored, fault.expected)
     covered = inputs.exclusions.cover(
         rows.series_ids, rows.times_ms, _each(whose.project_of), _each(whose.meter_of)
     )

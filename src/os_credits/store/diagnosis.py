@@ -43,8 +43,10 @@ async def read_sampling_interval(conn: Connection, meter_id: int) -> timedelta |
                    AS gap
             FROM (SELECT id FROM series WHERE meter_id = $1 ORDER BY id DESC LIMIT $2) s
             CROSS JOIN LATERAL (
-                SELECT series_id, measured_at FROM sample
-                WHERE sample.series_id = s.id AND measured_at > now() - $3::interval
+                SELECT series_id, first_at + ms * interval '1 millisecond' AS measured_at
+                FROM (SELECT series_id, first_at, offsets_ms FROM sample_block b
+                      WHERE b.series_id = s.id AND first_at > now() - $3::interval
+                      ORDER BY first_at DESC LIMIT $4) b CROSS JOIN unnest(offsets_ms) AS o(ms)
                 ORDER BY measured_at DESC LIMIT $4
             ) t
         ) gaps WHERE gap IS NOT NULL
@@ -69,9 +71,12 @@ async def list_shared_series(conn: Connection) -> list[SharedSeries]:
                    lag(t.label_set_id) OVER (PARTITION BY t.series_id ORDER BY t.measured_at)
                    AS before
             FROM shared CROSS JOIN LATERAL (
-                SELECT series_id, label_set_id, measured_at FROM sample
-                WHERE sample.series_id = shared.series_id
-                  AND measured_at > now() - $2::interval
+                SELECT series_id, coalesce(o.label_set_id, b.label_set_id) AS label_set_id,
+                       first_at + ms * interval '1 millisecond' AS measured_at
+                FROM (SELECT * FROM sample_block s
+                      WHERE s.series_id = shared.series_id AND first_at > now() - $2::interval
+                      ORDER BY first_at DESC LIMIT $3) b
+                CROSS JOIN unnest(offsets_ms, label_set_ids) AS o(ms, label_set_id)
                 ORDER BY measured_at DESC LIMIT $3
             ) t
         ), fed AS (

@@ -8,7 +8,7 @@ import numpy as np
 
 from os_credits.domain.exclusion import Exclusion
 from os_credits.domain.period import from_ms
-from os_credits.store.samples import StoredSamples, columns_of
+from os_credits.store.sample_columns import StoredSamples, columns_of
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Tables `series`, `usage`, `daily_charge` and `sample`: what resources were, and what they cost.
+"""What resources were, and what they cost: `series`, `usage`, `daily_charge`, `sample_block`.
 
 What a resource cost in all is its usage and, of days whose hours were dropped, its daily charges:
 so the resources of a project add up to its charges, to the last digit.
@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from os_credits.domain.period import floor_day
 from os_credits.store.daily_usage import cut, cut_all, series_arguments, with_used
 from os_credits.store.series import list_series_of_project
 from os_credits.store.summed_days import read_open_days
@@ -133,9 +134,10 @@ async def list_resources(
             SELECT hour FROM usage WHERE usage.series_id = s.id ORDER BY hour DESC LIMIT 1
         ) t ON true
         LEFT JOIN LATERAL (
-            SELECT measured_at, value, label_set_id FROM sample
-            WHERE sample.series_id = s.id AND measured_at >= $2
-            ORDER BY measured_at DESC LIMIT 1
+            SELECT last_at AS measured_at, b.values[cardinality(b.values)] AS value, label_set_id
+            FROM sample_block b
+            WHERE b.series_id = s.id AND first_at >= $4 AND last_at >= $2
+            ORDER BY first_at DESC LIMIT 1
         ) l ON true
         LEFT JOIN label_set f ON f.id = l.label_set_id
         WHERE s.project_id = $1 AND ($3::bigint IS NULL OR s.id = $3)
@@ -144,6 +146,7 @@ async def list_resources(
         project_id,
         sampled_since,
         series_id,
+        floor_day(sampled_since),
     )
     return [
         StoredResource(
@@ -232,16 +235,15 @@ async def list_last_samples(
         SELECT w.series_id, l.measured_at, f.flavor_id, f.labels
         FROM unnest($1::bigint[], $2::timestamptz[]) AS w(series_id, bound)
         CROSS JOIN LATERAL (
-            SELECT measured_at, label_set_id FROM sample
-            WHERE sample.series_id = w.series_id AND measured_at >= w.bound
-              AND measured_at >= $3
-            ORDER BY measured_at DESC LIMIT 1
+            SELECT last_at AS measured_at, label_set_id FROM sample_block b
+            WHERE b.series_id = w.series_id AND last_at >= w.bound AND first_at >= $3
+            ORDER BY first_at DESC LIMIT 1
         ) l
         JOIN label_set f ON f.id = l.label_set_id
         """,
         list(bounds),
         list(bounds.values()),
-        min(bounds.values(), default=None),
+        min(map(floor_day, bounds.values()), default=None),
     )
     return {
         row["series_id"]: LastSample(

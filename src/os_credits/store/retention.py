@@ -42,7 +42,7 @@ async def read_retention(conn: Connection) -> Retention:
 
 async def first_day_of_samples(conn: Connection) -> datetime | None:
     """Give the first moment of the oldest chunk of samples."""
-    return await _first_chunk(conn, "sample")
+    return await _first_chunk(conn, "sample_block")
 
 
 async def first_day_of_usage(conn: Connection) -> datetime | None:
@@ -78,11 +78,17 @@ async def keep_floors(conn: Connection, start: datetime, until: datetime) -> int
     rows = await conn.fetch(
         """
         WITH concerned AS (
-            SELECT DISTINCT series_id FROM sample WHERE measured_at >= $1 AND measured_at < $2
+            SELECT DISTINCT series_id FROM sample_block WHERE first_at >= $1 AND first_at < $2
         ), last AS (
             SELECT s.* FROM concerned c CROSS JOIN LATERAL (
-                (SELECT series_id, measured_at, value, label_set_id FROM sample
-                 WHERE sample.series_id = c.series_id AND measured_at >= $1 AND measured_at < $2
+                (SELECT series_id, first_at + o.ms * interval '1 millisecond' AS measured_at,
+                        o.value, coalesce(o.label_set_id, b.label_set_id) AS label_set_id
+                 FROM (SELECT * FROM sample_block b
+                       WHERE b.series_id = c.series_id AND first_at >= $1 AND first_at < $2
+                       ORDER BY first_at DESC LIMIT 2) b
+                 CROSS JOIN unnest(offsets_ms, b.values, label_set_ids)
+                            AS o(ms, value, label_set_id)
+                 WHERE first_at + o.ms * interval '1 millisecond' < $2
                  ORDER BY measured_at DESC LIMIT 2)
                 UNION ALL
                 (SELECT series_id, measured_at, value, label_set_id FROM sample_floor f

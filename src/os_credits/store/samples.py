@@ -1,4 +1,4 @@
-"""Table `sample` (hypertable): one row for each series and time, the sample that counts.
+"""Reads samples: for each series and time the one that counts, out of blocks (`sample_block`).
 
 Before old ones are dropped, the last two of each series become its rows of `sample_floor`, so
 that the next sample still finds what was before it.
@@ -6,138 +6,78 @@ that the next sample still finds what was before it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.domain.period import HOUR_MS, ceil_ms, from_ms, to_ms
+from os_credits.domain.period import HOUR_MS, ceil_ms, floor_day, from_ms, to_ms
+from os_credits.store.sample_columns import (
+    StoredSamples,
+    blocks_of,
+    columns_of,
+    joined,
+    without_repetition,
+)
 from os_credits.store.slices import slices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from asyncpg import Record
     from numpy.typing import NDArray
 
     from os_credits.store.pool import Connection
 
-# PostgreSQL's binary COPY: a header, for each row the count of fields and before each field
-# its length, at the end -1 (postgresql.org/docs/15/sql-copy.html, "Binary Format").
-_COPY_HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
-_COPY_END = b"\xff\xff"
-_COPY_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("l0", ">i4"), ("series_id", ">i8"),
-        ("l1", ">i4"), ("measured_at", ">i8"),
-        ("l2", ">i4"), ("value", ">f8"),
-        ("l3", ">i4"), ("label_set_id", ">i8"),
-    ]
-)  # fmt: skip
-_POSTGRES_EPOCH_MS = 946_684_800_000
+__all__ = [
+    "FIRST_MOMENT",
+    "LAST_MOMENT",
+    "StoredSamples",
+    "count_samples",
+    "have_floor",
+    "read_neighbours",
+    "read_period",
+    "read_tails",
+    "within",
+]
+
 # How far from a place its neighbours are looked for at first.
 _NEAR_MS = 12 * HOUR_MS
+# How many samples before a place concern what is there, and how many from it on.
+_BEFORE, _FROM_IT_ON = 2, 3
 # No sample is accepted that lies beyond these.
 FIRST_MOMENT = datetime(1900, 1, 1, tzinfo=UTC)
 LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class StoredSamples:
-    """Rows of `sample` in columns."""
-
-    series_ids: NDArray[np.int64]
-    times_ms: NDArray[np.int64]
-    values: NDArray[np.float64]
-    label_set_ids: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self.times_ms)
-
-    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> StoredSamples:
-        """Keep the chosen rows, in the order chosen."""
-        return StoredSamples(
-            self.series_ids[chosen],
-            self.times_ms[chosen],
-            self.values[chosen],
-            self.label_set_ids[chosen],
-        )
-
-    def join(self, other: StoredSamples) -> StoredSamples:
-        """Put other rows after these."""
-        return StoredSamples(
-            np.concatenate([self.series_ids, other.series_ids]),
-            np.concatenate([self.times_ms, other.times_ms]),
-            np.concatenate([self.values, other.values]),
-            np.concatenate([self.label_set_ids, other.label_set_ids]),
-        )
-
-
-async def copy_samples(conn: Connection, samples: StoredSamples) -> None:
-    """Append samples whose series and times are not stored yet."""
-    rows = np.empty(len(samples), _COPY_ROW)
-    rows["fields"] = 4
-    for length in ("l0", "l1", "l2", "l3"):
-        rows[length] = 8
-    rows["series_id"] = samples.series_ids
-    rows["measured_at"] = (samples.times_ms - _POSTGRES_EPOCH_MS) * 1000
-    rows["value"] = samples.values
-    rows["label_set_id"] = samples.label_set_ids
-    await conn.copy_to_table(
-        "sample",
-        columns=["series_id", "measured_at", "value", "label_set_id"],
-        source=BytesIO(_COPY_HEADER + rows.tobytes() + _COPY_END),
-        format="binary",
-    )
-
-
-async def replace_samples(conn: Connection, samples: StoredSamples) -> None:
-    """Let these samples count instead of the stored ones of the same series and time."""
-    samples = samples.where(np.argsort(samples.times_ms, kind="stable"))
-    for part in slices(len(samples)):
-        times_ms = samples.times_ms[part].tolist()
-        await conn.execute(
-            """
-            UPDATE sample SET value = w.value, label_set_id = w.label_set_id
-            FROM unnest($1::bigint[], $2::timestamptz[], $3::float8[], $4::bigint[])
-                 AS w(series_id, measured_at, value, label_set_id)
-            WHERE sample.series_id = w.series_id AND sample.measured_at = w.measured_at
-              AND sample.measured_at BETWEEN $5 AND $6
-            """,
-            samples.series_ids[part].tolist(),
-            [from_ms(ms) for ms in times_ms],
-            samples.values[part].tolist(),
-            samples.label_set_ids[part].tolist(),
-            from_ms(times_ms[0]),
-            from_ms(times_ms[-1]),
-        )
 
 
 async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
     """Read the last two samples of each series."""
     parts = [columns_of([])]
     for part in slices(len(series_ids)):
-        rows = await conn.fetch(
+        blocks = await conn.fetch(
             """
-            SELECT s.series_id, s.measured_at, s.value, s.label_set_id
+            SELECT b.series_id, b.first_at, b.label_set_id,
+                   array_send(b.offsets_ms[b.n - 1 : b.n]) AS offsets,
+                   array_send(b.values[b.n - 1 : b.n]) AS values,
+                   array_send(b.label_set_ids[b.n - 1 : b.n]) AS label_sets
             FROM unnest($1::bigint[]) AS w(series_id)
             CROSS JOIN LATERAL (
-                (SELECT series_id, measured_at, value, label_set_id FROM sample
-                 WHERE sample.series_id = w.series_id ORDER BY measured_at DESC LIMIT 2)
-                UNION ALL
-                (SELECT series_id, measured_at, value, label_set_id FROM sample_floor f
-                 WHERE f.series_id = w.series_id)
-                ORDER BY measured_at DESC LIMIT 2
-            ) s
+                SELECT *, cardinality(offsets_ms) AS n FROM sample_block s
+                WHERE s.series_id = w.series_id ORDER BY first_at DESC LIMIT 2
+            ) b
             """,
             series_ids[part],
         )
-        parts.append(columns_of(rows))
-    return _joined(parts)
+        floors = await conn.fetch(
+            """
+            SELECT series_id, measured_at, value, label_set_id FROM sample_floor
+            WHERE series_id = ANY($1::bigint[])
+            """,
+            series_ids[part],
+        )
+        parts.extend((blocks_of(blocks)[1], columns_of(floors)))
+    found = without_repetition(joined(parts))
+    is_last = np.r_[found.series_ids[1:] != found.series_ids[:-1], True][: len(found)]
+    return found.where(is_last | np.r_[is_last[1:], False][: len(found)])
 
 
 async def count_samples(
@@ -146,13 +86,21 @@ async def count_samples(
     """Count the samples of each series from `start` up to before `end`, where there are any."""
     rows = await conn.fetch(
         """
-        SELECT series_id, count(*) AS samples FROM sample
-        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
-        GROUP BY series_id ORDER BY series_id
+        SELECT series_id, sum(samples)::bigint AS samples FROM (
+            SELECT series_id, CASE WHEN first_at >= $2 AND last_at < $3 THEN cardinality(offsets_ms)
+                   ELSE (SELECT count(*) FROM unnest(offsets_ms) AS o(ms)
+                         WHERE first_at + ms * interval '1 millisecond' >= $2
+                           AND first_at + ms * interval '1 millisecond' < $3) END AS samples
+            FROM sample_block
+            WHERE series_id = ANY($1::bigint[]) AND first_at >= $4 AND first_at < $3
+              AND last_at >= $2
+        ) b
+        GROUP BY series_id HAVING sum(samples) > 0 ORDER BY series_id
         """,
         series_ids,
         start,
         end,
+        floor_day(start),
     )
     return {row["series_id"]: row["samples"] for row in rows}
 
@@ -166,21 +114,32 @@ async def read_period(
     """
     rows = await conn.fetch(
         """
-        SELECT series_id, measured_at, value, label_set_id FROM sample
-        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
+        SELECT series_id, first_at, label_set_id, array_send(offsets_ms) AS offsets,
+               array_send(b.values) AS values, array_send(label_set_ids) AS label_sets
+        FROM unnest($1::bigint[]) AS w(id)
+        CROSS JOIN LATERAL (
+            (SELECT * FROM sample_block b
+             WHERE b.series_id = w.id AND first_at >= $4 AND first_at < $2
+             ORDER BY first_at DESC LIMIT 1)
+            UNION ALL
+            SELECT * FROM sample_block b
+            WHERE b.series_id = w.id AND first_at >= $2 AND first_at < $3
+        ) b
         """,
         series_ids,
         start,
         end,
+        floor_day(start),
     )
-    inside = columns_of(rows)
+    _, found = blocks_of(rows)
+    inside = found.where(within(found, start, end))
     edges = [to_ms(edge) for edge in (start, end) if FIRST_MOMENT < edge < LAST_MOMENT]
     around = await read_neighbours(
         conn,
         np.repeat(np.array(series_ids, np.int64), len(edges)),
         np.tile(np.array(edges, np.int64), len(series_ids)),
     )
-    return _without_repetition(_joined([inside, around]))
+    return without_repetition(joined([inside, around]))
 
 
 def within(samples: StoredSamples, start: datetime, end: datetime) -> NDArray[np.bool_]:
@@ -199,21 +158,6 @@ async def have_floor(conn: Connection, series_ids: Sequence[int]) -> bool:
     return found
 
 
-async def delete_period(
-    conn: Connection, series_ids: Sequence[int], start: datetime, end: datetime
-) -> None:
-    """Remove the samples of these series from `start` up to before `end`."""
-    await conn.execute(
-        """
-        DELETE FROM sample
-        WHERE series_id = ANY($1::bigint[]) AND measured_at >= $2 AND measured_at < $3
-        """,
-        series_ids,
-        start,
-        end,
-    )
-
-
 async def read_neighbours(
     conn: Connection, series_ids: NDArray[np.int64], times_ms: NDArray[np.int64]
 ) -> StoredSamples:
@@ -227,14 +171,19 @@ async def read_neighbours(
     parts = [columns_of([])]
     for part in slices(len(times_ms)):
         series, times = series_ids[part], times_ms[part]
-        start, end = int(times[0]) - _NEAR_MS, int(times[-1]) + _NEAR_MS
-        found, is_complete = await _read_around(conn, series, times, from_ms(start), from_ms(end))
-        parts.append(found)
+        start = floor_day(from_ms(int(times[0]) - _NEAR_MS))
+        end = from_ms(int(times[-1]) + _NEAR_MS)
+        places, found = await _read_around(conn, series, times, start, end)
+        chosen, is_complete = _nearest(places, found, times)
+        parts.append(found.where(chosen[is_complete[places[chosen]]]))
         if not is_complete.all():
             series, times = series[~is_complete], times[~is_complete]
-            found, _ = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
-            parts.append(found)
-    return _without_repetition(_joined(parts))
+            places, found = await _read_around(conn, series, times, FIRST_MOMENT, LAST_MOMENT)
+            floor_places, floors = await _read_floor_before(conn, series, times)
+            places, found = np.r_[places, floor_places], found.join(floors)
+            chosen, _ = _nearest(places, found, times)
+            parts.append(found.where(chosen))
+    return without_repetition(joined(parts))
 
 
 async def _read_around(
@@ -243,25 +192,30 @@ async def _read_around(
     times_ms: NDArray[np.int64],
     start: datetime,
     end: datetime,
-) -> tuple[StoredSamples, NDArray[np.bool_]]:
-    """Read the neighbours of places; tell of each whether it has two on both sides of it."""
+) -> tuple[NDArray[np.int64], StoredSamples]:
+    """Read pieces of the blocks next to places: of each sample its place, and the samples.
+
+    `start` and `end` bound where the blocks begin that are looked at. Each holds one sample at
+    least, so two before a place and three after it are enough.
+    """
     rows = await conn.fetch(
         """
-        SELECT s.series_id, s.measured_at, s.value, s.label_set_id, w.place, s.side
+        SELECT s.series_id, s.first_at, s.label_set_id, w.place,
+               array_send(s.offsets_ms[s.n - 1 : s.n + 3]) AS offsets,
+               array_send(s.values[s.n - 1 : s.n + 3]) AS values,
+               array_send(s.label_set_ids[s.n - 1 : s.n + 3]) AS label_sets
         FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS w(series_id, at, place)
         CROSS JOIN LATERAL (
-            (SELECT * FROM (
-                (SELECT series_id, measured_at, value, label_set_id, 0 AS side FROM sample
-                 WHERE sample.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3
-                 ORDER BY measured_at DESC LIMIT 2)
-                UNION ALL
-                (SELECT series_id, measured_at, value, label_set_id, 0 FROM sample_floor f
-                 WHERE f.series_id = w.series_id AND measured_at < w.at AND measured_at >= $3)
-             ) earlier ORDER BY measured_at DESC LIMIT 2)
+            (SELECT b.*, CASE WHEN last_at < w.at THEN cardinality(offsets_ms)
+                    ELSE width_bucket((extract(epoch FROM w.at - first_at) * 1000)::integer - 1,
+                                      offsets_ms) END AS n
+             FROM sample_block b
+             WHERE b.series_id = w.series_id AND first_at < w.at AND first_at >= $3
+             ORDER BY first_at DESC LIMIT 2)
             UNION ALL
-            (SELECT series_id, measured_at, value, label_set_id, 1 AS side FROM sample
-             WHERE sample.series_id = w.series_id AND measured_at >= w.at AND measured_at <= $4
-             ORDER BY measured_at LIMIT 3)
+            (SELECT b.*, 0 AS n FROM sample_block b
+             WHERE b.series_id = w.series_id AND first_at >= w.at AND first_at <= $4
+             ORDER BY first_at LIMIT 3)
         ) s
         """,
         series_ids.tolist(),
@@ -269,33 +223,35 @@ async def _read_around(
         start,
         end,
     )
-    sides = np.array([2 * (row["place"] - 1) + row["side"] for row in rows], np.int64)
-    before, at_or_after = np.bincount(sides, minlength=2 * len(times_ms)).reshape(-1, 2).T
-    return columns_of(rows), (before >= 2) & (at_or_after >= 3)  # noqa: PLR2004 - the LIMITs above
+    blocks, found = blocks_of(rows)
+    return np.array([row["place"] - 1 for row in rows], np.int64)[blocks], found
 
 
-def columns_of(rows: Sequence[Record]) -> StoredSamples:
-    """Put rows with the columns of `sample` into columns."""
-    return StoredSamples(
-        np.array([row["series_id"] for row in rows], np.int64),
-        np.array([to_ms(row["measured_at"]) for row in rows], np.int64),
-        np.array([row["value"] for row in rows], np.float64),
-        np.array([row["label_set_id"] for row in rows], np.int64),
+async def _read_floor_before(
+    conn: Connection, series_ids: NDArray[np.int64], times_ms: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], StoredSamples]:
+    """Read what was kept of dropped samples before each of these places of their series."""
+    rows = await conn.fetch(
+        """
+        SELECT f.series_id, f.measured_at, f.value, f.label_set_id, w.place
+        FROM unnest($1::bigint[], $2::timestamptz[]) WITH ORDINALITY AS w(series_id, at, place)
+        JOIN sample_floor f ON f.series_id = w.series_id AND f.measured_at < w.at
+        """,
+        series_ids.tolist(),
+        [from_ms(ms) for ms in times_ms.tolist()],
     )
+    return np.array([row["place"] - 1 for row in rows], np.int64), columns_of(rows)
 
 
-def _joined(parts: Sequence[StoredSamples]) -> StoredSamples:
-    return StoredSamples(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("series_ids", "times_ms", "values", "label_set_ids")
-        )
-    )
-
-
-def _without_repetition(rows: StoredSamples) -> StoredSamples:
-    """Keep one row of each series and time."""
-    order = np.lexsort((rows.times_ms, rows.series_ids))
-    series_ids, times_ms = rows.series_ids[order], rows.times_ms[order]
-    is_other = (series_ids[1:] != series_ids[:-1]) | (times_ms[1:] != times_ms[:-1])
-    return rows.where(order[np.r_[True, is_other][: len(order)]])
+def _nearest(
+    places: NDArray[np.int64], found: StoredSamples, times_ms: NDArray[np.int64]
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Choose the two samples before each place and three from it on; tell which places have all."""
+    is_after = found.times_ms >= times_ms[places]
+    sides = 2 * places + is_after
+    counts = np.bincount(sides, minlength=2 * len(times_ms))
+    order = np.lexsort((np.where(is_after, found.times_ms, -found.times_ms), sides))
+    rank = np.arange(len(order)) - np.repeat(np.cumsum(counts) - counts, counts)
+    before, after = counts.reshape(-1, 2).T
+    has_all = (before >= _BEFORE) & (after >= _FROM_IT_ON)
+    return order[rank < np.where(is_after[order], _FROM_IT_ON, _BEFORE)], has_all

@@ -6,13 +6,15 @@ Nothing here locks more than every reader does, and samples are not sorted by th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.domain.period import to_ms
-from os_credits.store.samples import StoredSamples, columns_of
+from os_credits.domain.period import EPOCH, to_ms
+from os_credits.store.block_bytes import arrays_of, unpack
+from os_credits.store.block_faults import BlockFault, Blocks, find_faults
+from os_credits.store.sample_columns import StoredSamples, columns_of
 from os_credits.store.summed_days import read_open_days
 
 if TYPE_CHECKING:
@@ -25,19 +27,7 @@ if TYPE_CHECKING:
 
 # One statement may take longer here than where somebody waits for it.
 STATEMENT_SECONDS_MAX = 600
-# PostgreSQL's binary COPY, see `store/samples.py`: what stands before and after the rows.
-_HEADER_BYTES = 19
-_TRAILER_BYTES = 2
-_ROW = np.dtype(
-    [
-        ("fields", ">i2"),
-        ("l0", ">i4"), ("series_id", ">i8"),
-        ("l1", ">i4"), ("measured_at", ">i8"),
-        ("l2", ">i4"), ("value", ">f8"),
-        ("l3", ">i4"), ("label_set_id", ">i8"),
-    ]
-)  # fmt: skip
-_POSTGRES_EPOCH_MS = 946_684_800_000
+_MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +38,15 @@ class SizedSeries:
     project_id: int
     meter_id: int
     row_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSamples:
+    """Samples, in how many blocks they are stored, and what is wrong with these."""
+
+    samples: StoredSamples
+    block_count: int
+    faults: Sequence[BlockFault]
 
 
 async def allow_long_statements(conn: Connection) -> None:
@@ -69,7 +68,7 @@ async def list_sized_series(conn: Connection, project_ids: Sequence[int]) -> lis
         WITH chosen AS (
             SELECT id, project_id, meter_id FROM series WHERE project_id = ANY($1::bigint[])
         ), sized AS (
-            SELECT series_id, count(*) AS row_count FROM sample
+            SELECT series_id, sum(cardinality(offsets_ms)) AS row_count FROM sample_block
             WHERE series_id = ANY(ARRAY(SELECT id FROM chosen)) GROUP BY series_id
             UNION ALL
             SELECT series_id, count(*) FROM usage
@@ -85,26 +84,40 @@ async def list_sized_series(conn: Connection, project_ids: Sequence[int]) -> lis
     return [SizedSeries(*row) for row in rows]
 
 
-async def read_samples(conn: Connection, series_ids: Sequence[int]) -> StoredSamples:
-    """Read every sample of these series, in no order."""
-    written = BytesIO()
-    await conn.copy_from_query(
+async def read_samples(conn: Connection, series_ids: Sequence[int]) -> ReadSamples:
+    """Read every sample of these series, in no order, and look at the blocks that hold them."""
+    rows = await conn.fetch(
         """
-        SELECT series_id, measured_at, value, label_set_id FROM sample
-        WHERE series_id = ANY($1::bigint[])
+        SELECT series_id, first_at, last_at, label_set_id, array_send(offsets_ms) AS offsets,
+               array_send(b.values) AS values, array_send(label_set_ids) AS label_sets
+        FROM sample_block b WHERE series_id = ANY($1::bigint[])
         """,
         series_ids,
-        output=written,
-        format="binary",
         timeout=STATEMENT_SECONDS_MAX,
     )
-    rows = np.frombuffer(written.getbuffer()[_HEADER_BYTES:-_TRAILER_BYTES], _ROW)
-    return StoredSamples(
-        rows["series_id"].astype(np.int64),
-        rows["measured_at"].astype(np.int64) // 1000 + _POSTGRES_EPOCH_MS,
-        rows["value"].astype(np.float64),
-        rows["label_set_id"].astype(np.int64),
+    offsets_ms, values, label_sets = arrays_of(
+        [row["offsets"] for row in rows],
+        [row["values"] for row in rows],
+        [row["label_sets"] for row in rows],
     )
+    blocks = Blocks(
+        np.array([row["series_id"] for row in rows], np.int64),
+        np.array([(row["first_at"] - EPOCH) // _MICROSECOND for row in rows], np.int64),
+        np.array([(row["last_at"] - EPOCH) // _MICROSECOND for row in rows], np.int64),
+        np.array([row["label_set_id"] for row in rows], np.int64),
+        offsets_ms,
+        values,
+        label_sets,
+        np.array([row["label_sets"] is not None for row in rows], np.bool_),
+    )
+    held = unpack(offsets_ms, values, label_sets, blocks.label_set_ids)
+    samples = StoredSamples(
+        blocks.series_ids[held.blocks],
+        blocks.first_us[held.blocks] // 1000 + held.offsets_ms,
+        held.values,
+        held.label_set_ids,
+    )
+    return ReadSamples(samples, len(rows), list(find_faults(blocks)))
 
 
 async def read_floor(conn: Connection, series_ids: Sequence[int]) -> StoredSamples:
@@ -164,7 +177,10 @@ async def find_excluded_outside(
 async def count_rows(conn: Connection, first_hour: datetime) -> tuple[int, int]:
     """Count all samples, and all usage from an hour on."""
     (row,) = await conn.fetch(
-        "SELECT (SELECT count(*) FROM sample), (SELECT count(*) FROM usage WHERE hour >= $1)",
+        """
+        SELECT (SELECT coalesce(sum(cardinality(offsets_ms)), 0)::bigint FROM sample_block),
+               (SELECT count(*) FROM usage WHERE hour >= $1)
+        """,
         first_hour,
         timeout=STATEMENT_SECONDS_MAX,
     )
@@ -175,7 +191,7 @@ async def find_series_of_nobody(conn: Connection) -> list[tuple[str, int]]:
     """Give the table and the series of samples and usage whose series is not known."""
     rows = await conn.fetch(
         """
-        SELECT DISTINCT 'sample', series_id FROM sample
+        SELECT DISTINCT 'sample', series_id FROM sample_block
         WHERE NOT EXISTS (SELECT FROM series s WHERE s.id = series_id)
         UNION ALL
         SELECT DISTINCT 'usage', series_id FROM usage
