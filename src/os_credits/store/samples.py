@@ -6,7 +6,7 @@ that the next sample still finds what was before it.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,8 @@ __all__ = [
 
 # How far from a place its neighbours are looked for at first.
 _NEAR_MS = 12 * HOUR_MS
+# Where the last samples of series are looked for at first: from so long ago on.
+_TAIL_NEAR = timedelta(days=2)
 # How many samples before a place concern what is there, and how many from it on.
 _BEFORE, _FROM_IT_ON = 2, 3
 # No sample is accepted that lies beyond these.
@@ -50,34 +52,85 @@ LAST_MOMENT = datetime(9000, 1, 1, tzinfo=UTC)
 
 
 async def read_tails(conn: Connection, series_ids: list[int]) -> StoredSamples:
-    """Read the last two samples of each series."""
+    """Read the last two samples of each series.
+
+    The latest days first, which suffice for nearly all: for each series that is looked for without
+    a bound and not found, an index of every day that is kept is opened.
+    """
+    near: datetime = await conn.fetchval(
+        "SELECT date_trunc('day', now() - $1::interval, 'UTC')", _TAIL_NEAR
+    )
     parts = [columns_of([])]
     for part in slices(len(series_ids)):
-        blocks = await conn.fetch(
-            """
-            SELECT b.series_id, b.first_at, b.label_set_id,
-                   array_send(b.offsets_ms[b.n - 1 : b.n]) AS offsets,
-                   array_send(b.values[b.n - 1 : b.n]) AS values,
-                   array_send(b.label_set_ids[b.n - 1 : b.n]) AS label_sets
-            FROM unnest($1::bigint[]) AS w(series_id)
-            CROSS JOIN LATERAL (
-                SELECT *, cardinality(offsets_ms) AS n FROM sample_block s
-                WHERE s.series_id = w.series_id ORDER BY first_at DESC LIMIT 2
-            ) b
-            """,
-            series_ids[part],
-        )
+        wanted = series_ids[part]
+        latest = await _read_last_blocks(conn, wanted, near, LAST_MOMENT)
+        counts = dict(zip(*np.unique(latest.series_ids, return_counts=True), strict=True))
+        few = [one for one in wanted if counts.get(one, 0) < _BEFORE]
+        older = await _begun_before(conn, few, near) if few else []
+        if older:
+            parts.append(await _read_last_blocks(conn, older, FIRST_MOMENT, near))
         floors = await conn.fetch(
             """
             SELECT series_id, measured_at, value, label_set_id FROM sample_floor
             WHERE series_id = ANY($1::bigint[])
             """,
-            series_ids[part],
+            wanted,
         )
-        parts.extend((blocks_of(blocks)[1], columns_of(floors)))
+        parts.extend((latest, columns_of(floors)))
     found = without_repetition(joined(parts))
     is_last = np.r_[found.series_ids[1:] != found.series_ids[:-1], True][: len(found)]
     return found.where(is_last | np.r_[is_last[1:], False][: len(found)])
+
+
+async def _read_last_blocks(
+    conn: Connection, series_ids: list[int], start: datetime, end: datetime
+) -> StoredSamples:
+    """Read the ends of the last two blocks of each series that begin from `start` to `end`."""
+    blocks = await conn.fetch(
+        """
+        SELECT b.series_id, b.first_at, b.label_set_id,
+               array_send(b.offsets_ms[b.n - 1 : b.n]) AS offsets,
+               array_send(b.values[b.n - 1 : b.n]) AS values,
+               array_send(b.label_set_ids[b.n - 1 : b.n]) AS label_sets
+        FROM unnest($1::bigint[]) AS w(series_id)
+        CROSS JOIN LATERAL (
+            SELECT *, cardinality(offsets_ms) AS n FROM sample_block s
+            WHERE s.series_id = w.series_id AND first_at >= $2 AND first_at < $3
+            ORDER BY first_at DESC LIMIT 2
+        ) b
+        """,
+        series_ids,
+        start,
+        end,
+    )
+    return blocks_of(blocks)[1]
+
+
+async def _begun_before(conn: Connection, series_ids: list[int], moment: datetime) -> list[int]:
+    """Leave out series of which no sample can have been stored before a moment.
+
+    Those that were created since then have numbers of their own, so one look through the
+    days finds all that has samples there; the others are not looked for here.
+    """
+    young = await conn.fetch(
+        "SELECT id FROM series WHERE id = ANY($1::bigint[]) AND created_at >= $2",
+        series_ids,
+        moment,
+    )
+    ids = [row["id"] for row in young]
+    if not ids:
+        return series_ids
+    begun = await conn.fetch(
+        """
+        SELECT DISTINCT series_id FROM sample_block
+        WHERE series_id BETWEEN $1 AND $2 AND first_at < $3
+        """,
+        min(ids),
+        max(ids),
+        moment,
+    )
+    unbegun = set(ids) - {row["series_id"] for row in begun}
+    return [one for one in series_ids if one not in unbegun]
 
 
 async def count_samples(
