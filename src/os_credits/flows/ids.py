@@ -31,6 +31,7 @@ class Ids:
         """Forget all ids; rows begin at 0 again."""
         self._ids = np.empty(0, np.int64)
         self._rows = np.empty(0, np.int64)
+        self._unused = np.empty(0, np.int64)
         self.row_count = 0
 
     def rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -46,18 +47,25 @@ class Ids:
         return np.unique(ids[self.rows(ids) == UNKNOWN])
 
     def add(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give new ids, sorted and each once, the next rows."""
-        rows = np.arange(self.row_count, self.row_count + len(ids))
+        """Give new ids, sorted and each once, rows: forgotten ones first, then the next.
+
+        What stands in a forgotten one still does.
+        """
+        again, self._unused = self._unused[: len(ids)], self._unused[len(ids) :]
+        fresh_count = len(ids) - len(again)
+        fresh = np.arange(self.row_count, self.row_count + fresh_count)
+        rows = np.concatenate([again, fresh])
         places = np.searchsorted(self._ids, ids)
         self._ids = np.insert(self._ids, places, ids)
         self._rows = np.insert(self._rows, places, rows)
-        self.row_count += len(ids)
+        self.row_count += fresh_count
         return rows
 
     def forget(self, ids: NDArray[np.int64]) -> None:
-        """Forget these ids; their rows stay unused."""
-        kept = ~np.isin(self._ids, ids)
-        self._ids, self._rows = self._ids[kept], self._rows[kept]
+        """Forget these ids; others get their rows."""
+        gone = np.isin(self._ids, ids)
+        self._unused = np.concatenate([self._unused, self._rows[gone]])
+        self._ids, self._rows = self._ids[~gone], self._rows[~gone]
 
 
 def grown(column: NDArray[Item], row_count: int) -> NDArray[Item]:

@@ -97,5 +97,5 @@ class Tails:
         return same
 
     def forget(self, series_ids: NDArray[np.int64]) -> None:
-        """Forget these series; they are read again when needed (their rows stay unused)."""
+        """Forget these series; they are read again when needed."""
         self._series.forget(series_ids)

@@ -14,6 +14,7 @@ import numpy as np
 
 from os_credits.domain.period import DAY_MS, HOUR_MS, to_ms
 from os_credits.domain.whereabouts import NOWHERE, Whereabouts
+from os_credits.flows.ids import Ids, grown
 from os_credits.rating import whereabouts as rules
 from os_credits.rating.whereabouts import Touched
 from os_credits.store import summed_days, whereabouts
@@ -21,7 +22,7 @@ from os_credits.store.slices import slices
 from os_credits.store.whereabouts import Move
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from numpy.typing import NDArray
@@ -51,8 +52,9 @@ class Places:
     def _clear(self) -> None:
         self._numbers: dict[Whereabouts, int] = {NOWHERE: rules.NOWHERE}
         self.texts: list[Whereabouts] = [NOWHERE]
-        self._of_label_set: dict[int, int] = {}
-        self._last: dict[int, int] = {}
+        self._label_sets, self._series = Ids(), Ids()
+        self._of_label_set = np.empty(0, np.int32)
+        self._last = np.empty(0, np.int32)
 
     def use(self, meters: Meters) -> None:
         """Read label sets by the names that these meters give; forget all if they are others."""
@@ -68,12 +70,11 @@ class Places:
 
     def forget(self) -> None:
         """Forget where series are, which another writer may have changed."""
-        self._last.clear()
+        self._series.clear()
 
-    def forget_last(self, series_ids: Iterable[int]) -> None:
+    def forget_last(self, series_ids: NDArray[np.int64]) -> None:
         """Forget where these series are; it is read again when needed."""
-        for series_id in series_ids:
-            self._last.pop(series_id, None)
+        self._series.forget(series_ids)
 
     def number(self, where: Whereabouts) -> int:
         """Give the number of a place."""
@@ -85,13 +86,15 @@ class Places:
 
     async def column(self, conn: Connection, label_set_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the place of each label set, reading those that are not known yet."""
-        unique, inverse = np.unique(label_set_ids, return_inverse=True)
-        new = [one for one in unique.tolist() if one not in self._of_label_set]
+        new = self._label_sets.strangers(label_set_ids)
+        read: dict[int, Whereabouts] = {}
         for part in slices(len(new)):
-            read = await whereabouts.read_of_label_sets(conn, new[part])
-            self._of_label_set.update((id_, self.number(where)) for id_, where in read.items())
-        known = self._of_label_set
-        return np.array([known[one] for one in unique.tolist()], np.int64)[inverse]
+            read |= await whereabouts.read_of_label_sets(conn, new[part].tolist())
+        places = [self.number(read[one]) for one in new.tolist()]
+        rows = self._label_sets.add(new)
+        self._of_label_set = grown(self._of_label_set, self._label_sets.row_count)
+        self._of_label_set[rows] = places
+        return self._of_label_set[self._label_sets.rows(label_set_ids)].astype(np.int64)
 
     def ranks(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give numbers that rise with the texts of these places."""
@@ -102,22 +105,24 @@ class Places:
 
     async def last_of(self, conn: Connection, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give where each series was last, reading those that are not known yet."""
-        unique, inverse = np.unique(series_ids, return_inverse=True)
-        new = [one for one in unique.tolist() if one not in self._last]
+        new = self._series.strangers(series_ids)
+        read: dict[int, Whereabouts] = {}
         for part in slices(len(new)):
-            read = await whereabouts.read_latest(conn, new[part])
-            for one in new[part]:
-                self._last[one] = self.number(read.get(one, NOWHERE))
-        last = self._last
-        return np.array([last[one] for one in unique.tolist()], np.int64)[inverse]
+            read |= await whereabouts.read_latest(conn, new[part].tolist())
+        self.note_last(
+            new, np.array([self.number(read.get(one, NOWHERE)) for one in new.tolist()], np.int64)
+        )
+        return self._last[self._series.rows(series_ids)].astype(np.int64)
 
     def note_last(self, series_ids: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         """Remember where these series, each of them once, are now."""
-        self._last.update(zip(series_ids.tolist(), places.tolist(), strict=True))
+        self._series.add(self._series.strangers(series_ids))
+        self._last = grown(self._last, self._series.row_count)
+        self._last[self._series.rows(series_ids)] = places
 
     def make_room(self) -> None:
         """Forget everything if it has become too much."""
-        if len(self._of_label_set) > LABEL_SETS_MAX or len(self._last) > SERIES_MAX:
+        if len(self._label_sets) > LABEL_SETS_MAX or len(self._series) > SERIES_MAX:
             self._clear()
 
 
@@ -149,7 +154,7 @@ async def follow_samples(
     ends = np.r_[counted.series_ids[1:] != counted.series_ids[:-1], True]
     known.note_last(counted.series_ids[ends], places[ends])
     # What is next to a late sample need not be the last of its series.
-    known.forget_last(late_series.tolist())
+    known.forget_last(late_series)
 
 
 def _end_of(touched: Sequence[Touched]) -> int:
