@@ -16,6 +16,22 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+# One transaction holds a lock on each chunk of both tables, with its index and its toast table.
+ROOM = """
+DO $$
+DECLARE
+    needed integer := 12 * (SELECT count(*) FROM timescaledb_information.chunks
+                            WHERE hypertable_schema = 'public' AND hypertable_name = 'sample');
+    sessions integer := current_setting('max_connections')::integer
+                        + current_setting('max_prepared_transactions')::integer;
+BEGIN
+    IF needed > sessions * current_setting('max_locks_per_transaction')::integer THEN
+        RAISE EXCEPTION 'moving so many days of samples needs max_locks_per_transaction = %: set '
+            'it, restart PostgreSQL, and migrate again', ceil(needed::numeric / sessions);
+    END IF;
+END $$;
+"""
+
 # `offsets_ms` counts from `first_at` on and rises strictly; `label_set_id` is that of the last
 # sample, and `label_set_ids` is null where it is that of all. What is not checked here, since it
 # would be checked for each sample, `verify` looks at.
@@ -119,7 +135,7 @@ END $$;
 
 def upgrade() -> None:
     """Create the blocks, move the samples, and show them as they were."""
-    for statements in (BLOCKS, MOVE, VIEW, DROP):
+    for statements in (ROOM, BLOCKS, MOVE, VIEW, DROP):
         op.execute(statements)
 
 
