@@ -157,8 +157,8 @@ class _Work:
         if not groups:
             return []
         members = np.full(len(self.known.kinds), -1, np.int64)
-        for number, kinds in enumerate(groups):
-            members[kinds] = number
+        kinds = [kind for group in groups for kind in group]
+        members[kinds] = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
         return _places_of(members[self.kind_of], len(groups))
 
     def _label_set_ids(self, places: NDArray[np.intp], layer: int) -> NDArray[np.int64]:
