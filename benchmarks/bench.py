@@ -85,7 +85,7 @@ class Scale:
     steps: int
 
 
-QUICK = Scale(rounds=2, steps=24)
+QUICK = Scale(rounds=2, steps=32)
 FULL = Scale(rounds=5, steps=80)
 # Two full bodies of 2,000 series in flight on each of two lanes, and as many waiting.
 SERIES = 8_000

@@ -3,7 +3,7 @@
 What rating costs is rows of usage and blocks of samples, a few for each series and run: the more
 samples of a series a run finds, the less each of them costs. So a run is followed by a rest that
 grows with the work it was: a small cloud's samples are rated within a second or two, those of a
-hundred thousand series within a minute, and rating never takes more than a fifth of a processor
+hundred thousand series within a minute, and rating never takes more than a third of a processor
 unless more waits than one run may hold.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from os_credits.flows.rate import Rater
 
 # So many times as long as it worked it rests.
-RESTS = 4.0
+RESTS = 2.0
 REST_SECONDS_MAX = 60.0
 
 
