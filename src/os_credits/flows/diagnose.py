@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from os_credits.store.server import Durability
 
 SKEW_SECONDS_MAX = 2.0
-# The service rates every second: batches that wait longer tell that nobody does.
+# Rating rests half a minute at most (`rate_clock.py`): what waits longer tells that nobody rates.
 WAITING_SECONDS_MAX = 60
 TIMESCALEDB_VERSION_MIN = (2, 13)
 # Two lost samples should not cost a level, so a gap of three intervals must be allowed.

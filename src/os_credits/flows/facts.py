@@ -77,13 +77,13 @@ class Facts:
 
     def series_ids(self, label_set_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the series of each label set."""
-        return self._series_ids[self._label_sets.rows(label_set_ids)]
+        return self._series_ids[self._label_sets.known_rows(label_set_ids)]
 
     def columns(
         self, label_set_ids: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
         """Give whether it fits, flavor, and the rank of its texts for each label set."""
-        rows = self._label_sets.rows(label_set_ids)
+        rows = self._label_sets.known_rows(label_set_ids)
         flavor_ids = self._flavor_ids[rows].astype(np.int64)
         texts = flavor_ids << 32 | self._name_numbers[rows]
         return self._fits[rows], flavor_ids, self._ranks(texts)
@@ -100,17 +100,17 @@ class Facts:
 
     def project_ids(self, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the project of each series."""
-        return self._project_ids[self._series.rows(series_ids)]
+        return self._project_ids[self._series.known_rows(series_ids)]
 
     def meter_ids(self, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the meter of each series."""
-        return self._meter_ids[self._series.rows(series_ids)].astype(np.int64)
+        return self._meter_ids[self._series.known_rows(series_ids)].astype(np.int64)
 
     def names_given(
         self, label_set_ids: NDArray[np.int64], times_ms: NDArray[np.int64]
     ) -> dict[int, tuple[int, str]]:
         """Give by project when (ms) the latest of these samples that names it did so, and how."""
-        rows = self._label_sets.rows(label_set_ids)
+        rows = self._label_sets.known_rows(label_set_ids)
         numbers = self._name_numbers[rows]
         project_ids = self.project_ids(self._series_ids[rows])
         order = np.lexsort((times_ms, numbers, project_ids))

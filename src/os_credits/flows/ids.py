@@ -42,6 +42,16 @@ class Ids:
         places[places == len(self._ids)] = 0
         return np.where(self._ids[places] == ids, self._rows[places], UNKNOWN)
 
+    def known_rows(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give the row of each id; raises LookupError for one that has none.
+
+        What is told of a stranger would be that of somebody else.
+        """
+        rows = self.rows(ids)
+        if len(rows) and int(rows.min()) == UNKNOWN:
+            raise LookupError(f"nothing is known of number {int(ids[rows == UNKNOWN][0])}")
+        return rows
+
     def strangers(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the ids that have no row, sorted and each once."""
         return np.unique(ids[self.rows(ids) == UNKNOWN])

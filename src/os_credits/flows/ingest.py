@@ -1,7 +1,7 @@
 """Takes what a sender handed in: judged sample by sample, then durable in one insert.
 
 The only way by which samples enter. What is accepted is stored as one row of `batch` and
-acknowledged after the commit; rating follows within seconds (`rate.py`).
+acknowledged after the commit; rating follows by its own clock (`rate_clock.py`).
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ import numpy as np
 
 from os_credits.domain.amount import from_micro
 from os_credits.domain.period import DAY_MS, EPOCH, from_ms
-from os_credits.domain.usage import WELL_WITHIN, CostColumns, added
+from os_credits.domain.usage import CostColumns, added
 from os_credits.flows.burn import follow_charges
 from os_credits.rating.charge import costs_of_usage
-from os_credits.rating.groups import grouped
+from os_credits.rating.groups import grouped, sums_of
 from os_credits.store import batches, charges, projects, summed_days, usage
 from os_credits.store.slices import slices
 from os_credits.store.usage import Chosen
@@ -91,11 +91,8 @@ class Repriced:
         order, starts = grouped(*columns)
         if len(order) == 0:
             return {}
-        differences = added(self.after.micro, -self.before.micro)[order]
-        largest = max(abs(int(differences.max())), abs(int(differences.min())))
-        if largest * len(differences) >= WELL_WITHIN:
-            differences = differences.astype(object)
-        sums = np.add.reduceat(differences, starts).tolist()
+        differences = added(self.after.micro, -self.before.micro)
+        sums = sums_of(differences, order, starts).tolist()
         firsts = order[starts]
         keys = zip(*(column[firsts].tolist() for column in columns), strict=True)
         return {key: micro for key, micro in zip(keys, sums, strict=True) if micro}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from os_credits.flows.ids import UNKNOWN, Ids, grown
+from os_credits.flows.ids import Ids, grown
 from os_credits.store import samples
 from os_credits.store.samples import StoredSamples
 
@@ -52,12 +52,12 @@ class Tails:
 
     def last_ms(self, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the time of each series' last sample, `NO_SAMPLE_MS` where there is none."""
-        last: NDArray[np.int64] = self._times[self._series.rows(series_ids), 1]
+        last: NDArray[np.int64] = self._times[self._series.known_rows(series_ids), 1]
         return last
 
     def of(self, series_ids: NDArray[np.int64]) -> StoredSamples:
         """Give the last one or two samples of these series, sorted by series and time."""
-        rows = np.repeat(self._series.rows(series_ids), 2)
+        rows = np.repeat(self._series.known_rows(series_ids), 2)
         which = np.tile([0, 1], len(series_ids))
         times = self._times[rows, which]
         columns = StoredSamples(
@@ -74,7 +74,7 @@ class Tails:
             return
         is_last = np.r_[new.series_ids[1:] != new.series_ids[:-1], True]
         last = np.flatnonzero(is_last)
-        rows = self._series.rows(new.series_ids[last])
+        rows = self._series.known_rows(new.series_ids[last])
         has_two = np.r_[False, new.series_ids[1:] == new.series_ids[:-1]][last]
         for column, values in (
             (self._times, new.times_ms),
@@ -83,18 +83,6 @@ class Tails:
         ):
             column[rows, 0] = np.where(has_two, values[np.maximum(last - 1, 0)], column[rows, 1])
             column[rows, 1] = values[last]
-
-    def known(self, new: StoredSamples) -> NDArray[np.bool_]:
-        """Tell which samples are the very last of their series once more."""
-        rows = self._series.rows(new.series_ids)
-        same_value = self._values[rows, 1].view(np.int64) == new.values.view(np.int64)
-        same: NDArray[np.bool_] = (
-            (rows != UNKNOWN)
-            & (self._times[rows, 1] == new.times_ms)
-            & (self._label_sets[rows, 1] == new.label_set_ids)
-            & same_value
-        )
-        return same
 
     def forget(self, series_ids: NDArray[np.int64]) -> None:
         """Forget these series; they are read again when needed."""

@@ -94,7 +94,7 @@ class Places:
         rows = self._label_sets.add(new)
         self._of_label_set = grown(self._of_label_set, self._label_sets.row_count)
         self._of_label_set[rows] = places
-        return self._of_label_set[self._label_sets.rows(label_set_ids)].astype(np.int64)
+        return self._of_label_set[self._label_sets.known_rows(label_set_ids)].astype(np.int64)
 
     def ranks(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give numbers that rise with the texts of these places."""
@@ -112,13 +112,13 @@ class Places:
         self.note_last(
             new, np.array([self.number(read.get(one, NOWHERE)) for one in new.tolist()], np.int64)
         )
-        return self._last[self._series.rows(series_ids)].astype(np.int64)
+        return self._last[self._series.known_rows(series_ids)].astype(np.int64)
 
     def note_last(self, series_ids: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         """Remember where these series, each of them once, are now."""
         self._series.add(self._series.strangers(series_ids))
         self._last = grown(self._last, self._series.row_count)
-        self._last[self._series.rows(series_ids)] = places
+        self._last[self._series.known_rows(series_ids)] = places
 
     def make_room(self) -> None:
         """Forget everything if it has become too much."""

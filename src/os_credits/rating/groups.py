@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+INT64_MAX = 2**63 - 1
 
 
 def grouped(*columns: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -26,3 +28,17 @@ def groups_of(*columns: NDArray[np.int64]) -> list[NDArray[np.intp]]:
     """Give the rows of each group."""
     order, starts = grouped(*columns)
     return np.split(order, starts[1:]) if len(order) else []
+
+
+def sums_of(
+    numbers: NDArray[Any], order: NDArray[np.intp], starts: NDArray[np.intp]
+) -> NDArray[Any]:
+    """Sum at least one whole number by the groups of `grouped`.
+
+    Exactly: as Python integers (dtype object) where int64 could overflow.
+    """
+    if numbers.dtype != object:
+        largest = max(int(numbers.max()), -int(numbers.min()))
+        if largest * len(numbers) > INT64_MAX:
+            numbers = numbers.astype(object)
+    return np.add.reduceat(numbers[order], starts)

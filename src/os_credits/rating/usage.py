@@ -7,7 +7,7 @@ integers (dtype object) where it could.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from os_credits.domain.meter import (
 )
 from os_credits.domain.period import HOUR_MS, to_ms
 from os_credits.domain.usage import UsageColumns, UsageKind
+from os_credits.rating.groups import INT64_MAX, grouped, sums_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from os_credits.domain.meter import MeterVersion
-
-INT64_MAX = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,24 +253,13 @@ def difference(after: UsageColumns, before: UsageColumns) -> UsageColumns:
     This is how new samples change what is stored: both sides are rated over the same
     neighbourhood, with and without the new samples, and pairs that did not change cancel.
     """
-    quantities: NDArray[Any] = np.concatenate([after.quantities, -before.quantities])
-    keys = np.stack(
-        [
-            np.concatenate([getattr(after, name), getattr(before, name)])
-            for name in ("series_ids", "hours_ms", "flavor_ids", "kinds")
-        ]
-    )
-    if keys.shape[1] == 0:
+    both = joined([after, replace(before, quantities=-before.quantities)])
+    if len(both) == 0:
         return UsageColumns.empty()
-    order = np.lexsort(keys[::-1])
-    keys = keys[:, order]
-    if quantities.dtype != object and _sum_may_overflow(quantities):
-        quantities = quantities.astype(object)
-    firsts = np.flatnonzero(np.r_[True, (keys[:, 1:] != keys[:, :-1]).any(axis=0)])
-    sums = np.add.reduceat(quantities[order], firsts)
+    order, starts = grouped(both.series_ids, both.hours_ms, both.flavor_ids, both.kinds)
+    sums = sums_of(both.quantities, order, starts)
     kept = np.flatnonzero(sums != 0)
-    series_ids, hours_ms, flavor_ids, kinds = keys[:, firsts[kept]]
-    return UsageColumns(series_ids, flavor_ids, hours_ms, kinds, sums[kept])
+    return replace(both.where(order[starts[kept]]), quantities=sums[kept])
 
 
 def joined(parts: Sequence[UsageColumns]) -> UsageColumns:
@@ -282,8 +270,3 @@ def joined(parts: Sequence[UsageColumns]) -> UsageColumns:
             for name in ("series_ids", "flavor_ids", "hours_ms", "kinds", "quantities")
         )
     )
-
-
-def _sum_may_overflow(quantities: NDArray[np.int64]) -> bool:
-    largest = max(int(quantities.max()), -int(quantities.min()))
-    return largest * len(quantities) > INT64_MAX

@@ -65,6 +65,17 @@ def test_what_is_forgotten_and_added_again_and_again_takes_no_more_rows() -> Non
     assert 10 == ids.row_count
 
 
+def test_a_stranger_has_no_row_of_somebody_else() -> None:
+    ids = Ids()
+    ids.add(ints([5, 9]))
+
+    assert [0, 1, 0] == ids.known_rows(ints([5, 9, 5])).tolist()
+    assert [] == ids.known_rows(ints([])).tolist()
+    for stranger in (-1, 7, 10):
+        with pytest.raises(LookupError, match=f"number {stranger}"):
+            ids.known_rows(ints([5, stranger]))
+
+
 @pytest.mark.parametrize("shape", [(), (2,)])
 def test_columns_grow_with_room_to_spare_and_keep_what_they_hold(shape: tuple[int, ...]) -> None:
     column = np.ones((3, *shape), np.int32)
@@ -144,20 +155,6 @@ async def test_tails_are_the_last_two_samples(seed: int, monkeypatch: pytest.Mon
     await tails.learn(NOBODY, ints([3, 1, 3]))
     await tails.learn(NOBODY, ints([1, 2, 3]))
     assert [[1, 3], [2]] == stored.read
-
-
-async def test_only_the_very_last_sample_is_known_and_to_the_bit(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    tails, stored = Tails(), Stored()
-    monkeypatch.setattr(samples, "read_tails", stored.read_tails)
-    stored.by_series[1] = [(10, 5.0, 7), (20, 0.0, 7)]
-    await tails.learn(NOBODY, ints([1, 2]))
-
-    asked = [(1, 20, 0.0, 7), (1, 20, -0.0, 7), (1, 20, 0.0, 8), (1, 10, 5.0, 7), (2, 20, 0.0, 7)]
-    assert [True, False, False, False, False] == tails.known(columns(asked)).tolist()
-    tails.forget(ints([1]))
-    assert [False] == tails.known(columns(asked[:1])).tolist()
 
 
 async def test_facts_are_learned_once_and_told_by_label_set_and_series(
