@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +46,7 @@ async def by_copy(conn: Any, load: Load, steps: int, postmaster: int) -> Run:
             "sample",
             schema_name="bench",
             columns=["series_id", "measured_at", "value", "label_set_id"],
-            source=BytesIO(_encoded(ids, times_ms)),
+            source=memoryview(_encoded(ids, times_ms)),
             format="binary",
         )
     seconds = time.perf_counter() - started

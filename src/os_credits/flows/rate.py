@@ -115,6 +115,11 @@ class Rater:
             return 0
         return rated.samples if rated else 0
 
+    async def has_full_run(self) -> bool:
+        """Tell whether as much waits as one run may hold."""
+        async with transaction(self._pool) as conn:
+            return await batches.has_waiting(conn, self._samples_max)
+
     @asynccontextmanager
     async def turn(self, *, wait: bool = True) -> AsyncIterator[Connection]:
         """Be the only one who rates and books, in one transaction that commits at the end.

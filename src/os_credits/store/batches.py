@@ -26,6 +26,8 @@ _HEAD = np.dtype([("form", "<i4"), ("first_ms", "<i8")])
 _SHORT_FORM = 1
 _SHORT = np.uint32
 _SHORT_MAX = 2**32
+# However little they hold, no more are taken at once.
+BATCHES_AT_ONCE_MAX = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ async def take_batches(
             SELECT id FROM (
                 SELECT id, sum(sample_count) OVER (ORDER BY id) - sample_count AS before
                 FROM (SELECT id, sample_count FROM batch
-                      WHERE $2::bigint IS NULL OR id <= $2 ORDER BY id LIMIT 10000) oldest
+                      WHERE $2::bigint IS NULL OR id <= $2 ORDER BY id LIMIT $3) oldest
             ) counted
             WHERE before < $1
         )
@@ -126,6 +128,7 @@ async def take_batches(
         """,
         samples_max,
         newest_id,
+        BATCHES_AT_ONCE_MAX,
     )
     if not rows:
         return None
@@ -139,6 +142,19 @@ async def count_batches(conn: Connection) -> tuple[int, int, datetime | None]:
         "min(received_at) AS oldest FROM batch"
     )
     return row["batches"], row["samples"], row["oldest"]
+
+
+async def has_waiting(conn: Connection, samples_max: int) -> bool:
+    """Tell whether so many samples wait, or as many batches as are taken at once."""
+    has: bool = await conn.fetchval(
+        """
+        SELECT coalesce(sum(sample_count) >= $1 OR count(*) = $2, false)
+        FROM (SELECT sample_count FROM batch ORDER BY id LIMIT $2) oldest
+        """,
+        samples_max,
+        BATCHES_AT_ONCE_MAX,
+    )
+    return has
 
 
 async def read_now(conn: Connection) -> datetime:

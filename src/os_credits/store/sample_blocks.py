@@ -8,7 +8,6 @@ not is put into the block that it falls into. The primary key stops the same blo
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -200,7 +199,7 @@ async def _write(conn: Connection, samples: StoredSamples, starts: NDArray[np.in
     await conn.copy_to_table(
         "sample_block",
         columns=COLUMNS,
-        source=BytesIO(encode(samples, starts)),
+        source=encode(samples, starts),
         format="binary",
     )
 
