@@ -110,7 +110,7 @@ lock: ## Lock the Python packages anew after a change of pyproject.toml
 	@$(PYTHON) -m scripts.lock
 
 clean: ## Remove what was made in the checkout (not the data, not the tools of the machine)
-	rm -rf src/os_credits/decode/_scan.*.so .venv dist .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf src/os_credits/*/_*.so .venv dist .fuzz .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The two Docker targets keep the names they had at de.NBI. They are not tried by our CI, which

@@ -9,6 +9,7 @@ import numpy as np
 
 from benchmarks.processes import Cpu, tree_seconds
 from benchmarks.runs import Run
+from os_credits.store.copying import in_one_piece
 
 if TYPE_CHECKING:
     from benchmarks.bodies import Load
@@ -46,7 +47,7 @@ async def by_copy(conn: Any, load: Load, steps: int, postmaster: int) -> Run:
             "sample",
             schema_name="bench",
             columns=["series_id", "measured_at", "value", "label_set_id"],
-            source=memoryview(_encoded(ids, times_ms)),
+            source=in_one_piece(_encoded(ids, times_ms)),
             format="binary",
         )
     seconds = time.perf_counter() - started

@@ -19,7 +19,7 @@ from scripts.progress import StepError, quietly, step
 
 POETRY = ("poetry>=2.5,<3", "poetry-plugin-pypi-mirror>=0.6,<0.7")
 # What build.py compiles, without its ending.
-COMPILED = "src/os_credits/decode/_scan"
+COMPILED = "src/os_credits/*/_*"
 SYSTEM_CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
@@ -57,8 +57,9 @@ def lock() -> None:
 def _state() -> str:
     """Return what the environment was made from, and what Poetry has compiled in the checkout."""
     digest = hashlib.sha256(f"{sys.version} {shutil.which('cc') is not None}".encode())
-    for path in ("pyproject.toml", "poetry.lock", "build.py", f"{COMPILED}.c"):
-        digest.update((places.CHECKOUT / path).read_bytes())
+    named = [places.CHECKOUT / name for name in ("pyproject.toml", "poetry.lock", "build.py")]
+    for path in (*named, *sorted(places.CHECKOUT.glob(f"{COMPILED}.c"))):
+        digest.update(path.read_bytes())
     for built in sorted(places.CHECKOUT.glob(f"{COMPILED}.*.so")):
         digest.update(built.name.encode())
     return digest.hexdigest()

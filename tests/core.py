@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from os_credits.domain.access import Access, Scope
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.sample import STALE_MARKER_BITS, Labels, Push
 from os_credits.domain.threshold import Lines
 from os_credits.flows.accounts import Done, instruct
@@ -48,7 +49,7 @@ def push_of(samples: Sequence[Written]) -> Push:
     number = {key: index for index, key in enumerate(keys)}
     return Push(
         unit="line",
-        keys=keys,
+        keys=KeySpans.of(keys),
         key_index=np.array([number[text] for text in texts], np.int32),
         times_ms=np.array([time for _, time, _ in samples], np.int64),
         values=np.array([value for _, _, value in samples], np.float64),

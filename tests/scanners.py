@@ -16,9 +16,14 @@ SCANNERS = ("compiled", "python")
 HEADER = Path(sysconfig.get_path("include")) / "Python.h"
 
 
+def has_compiler() -> bool:
+    """Tell whether what is written in C can have been compiled."""
+    return shutil.which("cc") is not None and HEADER.is_file()
+
+
 def compiled() -> Scan:
     """Give the compiled scanner; a test fails without it where it could have been compiled."""
-    if scan_compiled is None and (shutil.which("cc") is None or not HEADER.is_file()):
+    if scan_compiled is None and not has_compiler():
         pytest.skip("there is no compiler of C, or no header of Python")
     assert scan_compiled is not None, "not compiled yet, or broken: run make install or build.py"
     return scan_compiled

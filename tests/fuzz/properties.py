@@ -237,4 +237,4 @@ def _outcome(decode: Callable[[bytes], Push], body: bytes) -> Any:
 def _content(push: Push) -> tuple[Any, ...]:
     columns = [getattr(push, name).tobytes() for name in COLUMNS]
     written = (push.histograms_written, push.exemplars_written)
-    return push.keys, columns, push.rejected, push.texts, written
+    return [*push.keys], columns, push.rejected, push.texts, written

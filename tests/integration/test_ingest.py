@@ -181,12 +181,12 @@ async def test_text_where_a_meter_takes_a_number_is_set_aside(core: Core) -> Non
     assert {"text": 2} == core.stats.set_aside
 
 
-async def test_long_label_sets_are_not_remembered_without_end(core: Core) -> None:
-    registry = Registry(Limits(64, 1024, 100_000, label_set_bytes_cached_max=10_000))
+async def test_long_metrics_are_not_remembered_without_end(core: Core) -> None:
+    registry = Registry(Limits(64, 1024, 100_000, cached_text_bytes_max=10_000))
     for number in range(10):
-        push = push_of([({"__name__": "unknown", "text": f"{number}{'x' * 3000}"}, 0, 1.0)])
-        known = await resolved(registry, core, push)
-        assert ["unknown"] == [one.metric for one in known]
+        metric = f"unknown_{number}_{'x' * 3000}"
+        known = await resolved(registry, core, push_of([({"__name__": metric}, 0, 1.0)]))
+        assert [metric] == [one.metric for one in known]
 
     # Two of them fill a generation, and there are two generations.
     assert 4 == len(registry)
@@ -209,8 +209,8 @@ async def test_a_flood_of_strange_label_sets_does_not_make_the_honest_ones_forgo
 
 
 async def test_one_label_set_longer_than_the_memory_still_works(core: Core) -> None:
-    registry = Registry(Limits(64, 1024, 100_000, label_set_bytes_cached_max=100))
-    push = push_of([({"__name__": "unknown", "text": "x" * 3000}, 0, 1.0)])
+    registry = Registry(Limits(64, 1024, 100_000, cached_text_bytes_max=100))
+    push = push_of([({"__name__": "x" * 3000}, 0, 1.0)])
     for _ in range(2):
         known = await resolved(registry, core, push)
-        assert ["unknown"] == [one.metric for one in known]
+        assert ["x" * 3000] == [one.metric for one in known]

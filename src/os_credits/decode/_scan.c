@@ -1,4 +1,4 @@
-/* Cut the usual remote write 1.0 body into keys and samples: `scan.py` says what is cut, and
+/* Find keys and samples in the usual remote write 1.0 body: `scan.py` says which, and
  * `scan_python.py` does the same without a compiler; the tests hold both to the same result.
  *
  * No byte is read that was not compared with the end of the body before, and nothing is kept
@@ -109,8 +109,8 @@ read_sample(const unsigned char *at, const unsigned char *end, uint64_t *value, 
 }
 
 typedef struct {
-    PyObject *keys;
-    Column counts, times, values;
+    const unsigned char *body;
+    Column starts, ends, counts, times, values;
     size_t several; /* samples of series that have more than one */
 } Found;
 
@@ -122,10 +122,8 @@ take_series(Found *found, const unsigned char *start, const unsigned char *end, 
     uint32_t count = 0;
     if (at == NULL || at == end)
         return 0;
-    PyObject *key = PyBytes_FromStringAndSize((const char *)start, at - start);
-    int failed = key == NULL || PyList_Append(found->keys, key) < 0;
-    Py_XDECREF(key);
-    if (failed)
+    int64_t key_start = start - found->body, key_end = at - found->body;
+    if (append(&found->starts, &key_start) < 0 || append(&found->ends, &key_end) < 0)
         return -1;
     while (at < end) {
         uint64_t value;
@@ -171,19 +169,19 @@ static PyObject *scan_v1(PyObject *Py_UNUSED(module), PyObject *const *words, Py
     size_t pieces_max = PyLong_AsSize_t(words[1]);
     if (pieces_max == (size_t)-1 && PyErr_Occurred())
         return NULL;
-    Found found = {PyList_New(0), {NULL, 4, 0, 0}, {NULL, 8, 0, 0}, {NULL, 8, 0, 0}, 0};
-    if (found.keys == NULL)
-        return NULL;
     const unsigned char *body = (const unsigned char *)PyBytes_AS_STRING(words[0]);
+    const Column wide = {NULL, 8, 0, 0}, narrow = {NULL, 4, 0, 0};
+    Found found = {body, wide, wide, narrow, wide, wide, 0};
     int taken = take_body(&found, body, body + PyBytes_GET_SIZE(words[0]), pieces_max);
     PyObject *result = NULL;
     if (taken == 0)
         result = Py_NewRef(Py_None);
     else if (taken == 1)
         result = Py_BuildValue(
-            "ONNN", found.keys, column_bytes(&found.counts), column_bytes(&found.times),
-            column_bytes(&found.values));
-    Py_DECREF(found.keys);
+            "NNNNN", column_bytes(&found.starts), column_bytes(&found.ends),
+            column_bytes(&found.counts), column_bytes(&found.times), column_bytes(&found.values));
+    PyMem_Free(found.starts.items);
+    PyMem_Free(found.ends.items);
     PyMem_Free(found.counts.items);
     PyMem_Free(found.times.items);
     PyMem_Free(found.values.items);
@@ -192,7 +190,7 @@ static PyObject *scan_v1(PyObject *Py_UNUSED(module), PyObject *const *words, Py
 
 static PyMethodDef METHODS[] = {
     {"scan_v1", (PyCFunction)(void (*)(void))scan_v1, METH_FASTCALL,
-     "Cut a usual body into keys, and the counts, times and values of their samples."},
+     "Say where the keys of a usual body start and end, and counts, times, values of samples."},
     {NULL, NULL, 0, NULL},
 };
 

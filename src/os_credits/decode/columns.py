@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.sample import Push, PushUnit, Rejected
 from os_credits.errors import TooLarge
 
@@ -103,7 +104,7 @@ class Columns:
         untimed[self.untimed] = True
         return Push(
             unit=self.unit,
-            keys=list(self.key_numbers),
+            keys=KeySpans.of(self.key_numbers),
             key_index=np.array(self.key_index, np.int32),
             times_ms=np.array(self.times_ms, np.int64),
             values=np.array(self.values, np.float64),

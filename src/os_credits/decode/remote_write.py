@@ -49,7 +49,7 @@ def scanned_v1(
     if len(body) > KEYS_BYTES_MAX or may_have_too_many_parts(body):
         return None
     scanned = scan(body, pieces_max)
-    return None if scanned is None else scanned_push(scanned)
+    return None if scanned is None else scanned_push(body, scanned)
 
 
 def decode_v2(body: bytes, pieces_max: int = PIECES_MAX) -> Push:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from os_credits.decode.scan_python import scan_python
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.sample import Push
 
 try:
@@ -26,7 +27,7 @@ except ImportError:  # there was no compiler
 else:
     scan_compiled = scan_v1
 
-Scanned = tuple[list[bytes], bytes, bytes, bytes]
+Scanned = tuple[bytes, bytes, bytes, bytes, bytes]
 Scan = Callable[[bytes, int], Scanned | None]
 
 scan_fastest: Scan = scan_compiled or scan_python
@@ -34,9 +35,10 @@ scan_fastest: Scan = scan_compiled or scan_python
 SCANNER = "compiled" if scan_compiled else "python"
 
 
-def scanned_push(scanned: Scanned) -> Push:
-    """Hand out what a scanner found as columns; each series has a key of its own."""
-    keys, counts, times, values = scanned
+def scanned_push(body: bytes, scanned: Scanned) -> Push:
+    """Hand out what a scanner found in a body as columns; each series has a key of its own."""
+    starts, ends, counts, times, values = scanned
+    keys = KeySpans(body, np.frombuffer(starts, np.int64), np.frombuffer(ends, np.int64))
     times_ms = np.frombuffer(times, np.int64).copy()
     key_index = np.arange(len(keys), dtype=np.int32)
     if len(times_ms) != len(keys):

@@ -54,9 +54,9 @@ def scan_python(body: bytes, pieces_max: int) -> Scanned | None:
     if samples is None:
         return None
     counts, times, values = samples
-    cuts = zip(starts.tolist(), labels_ends.tolist(), strict=True)
-    keys = [body[start:end] for start, end in cuts]
-    return keys, counts.astype(np.uint32).tobytes(), times, values
+    return (
+        starts.tobytes(), labels_ends.tobytes(), counts.astype(np.uint32).tobytes(), times, values,
+    )  # fmt: skip
 
 
 def _spans(body: bytes, pieces_max: int) -> tuple[Places, Places] | None:

@@ -2,7 +2,7 @@
 
 A push travels as columns (one array for each attribute), never as one object per sample.
 Its label sets stay as the bytes the sender wrote (`keys`), so that a label set that is
-already known costs one dictionary lookup; they are read into labels on first sight only.
+already known costs one lookup; they are read into labels on first sight only.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from os_credits.domain.key_spans import KeySpans
 
 # Labels of one series, sorted by name, the metric's own name under `__name__`.
 Labels = tuple[tuple[str, str], ...]
@@ -50,7 +52,7 @@ class Push:
     """
 
     unit: PushUnit
-    keys: list[bytes]
+    keys: KeySpans
     key_index: NDArray[np.int32]
     times_ms: NDArray[np.int64]
     values: NDArray[np.float64]

@@ -27,7 +27,7 @@ class Limits:
     label_count_max: int
     label_bytes_max: int
     label_sets_cached_max: int
-    label_set_bytes_cached_max: int = 512 * 1024 * 1024
+    cached_text_bytes_max: int = 128 * 1024 * 1024
     new_series_per_hour_max: int = 100_000
 
 

@@ -10,6 +10,8 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from os_credits.domain.claim import NOT_STORED, OVER_ALLOWANCE, Claim, KnownKeys, KnownLabelSet
 from os_credits.domain.period import to_ms
 from os_credits.errors import InvalidLabels, Unavailable
@@ -32,8 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Container, Sequence
 
     from os_credits.domain.access import Access
+    from os_credits.domain.key_spans import KeySpans
     from os_credits.domain.meter import MeterVersion
     from os_credits.domain.sample import Labels
+    from os_credits.flows.known_label_sets import Found
     from os_credits.flows.label_reading import Limits
     from os_credits.store.meters import Clock
     from os_credits.store.pool import Connection
@@ -58,7 +62,7 @@ class Registry:
         self._limits = limits
         self._allowance = NewSeriesAllowance(limits.new_series_per_hour_max)
         self._known = KnownLabelSets(
-            count_max=limits.label_sets_cached_max, bytes_max=limits.label_set_bytes_cached_max
+            count_max=limits.label_sets_cached_max, text_bytes_max=limits.cached_text_bytes_max
         )
         self._versions: dict[str, list[MeterVersion]] | None = None
         self._storing = asyncio.Semaphore(STORING_PUSHES_MAX)
@@ -94,7 +98,7 @@ class Registry:
         self,
         pool: Pool,
         door: str,
-        keys: list[bytes],
+        keys: KeySpans,
         labels_of: Callable[[bytes], Labels],
         access: Access,
         *,
@@ -112,20 +116,24 @@ class Registry:
                 await self.refresh(pool)
             versions = self._versions
             found = self._known.find(door, keys)
-            if None in found:
-                new = {key: None for key, one in zip(keys, found, strict=True) if one is None}
-                learned = await self._learn(pool, list(new), labels_of, access, worth_storing)
+            if len(strangers := found.strangers()):
+                new = list(dict.fromkeys(keys[place] for place in strangers.tolist()))
+                learned = await self._learn(pool, new, labels_of, access, worth_storing)
                 if versions is not self._versions:
                     continue  # they changed while we waited for the database
                 self._remember(door, learned)
-                found = [
-                    self._known.packed(learned[key]) if one is None and key in learned else one
-                    for key, one in zip(keys, self._known.find(door, keys), strict=True)
-                ]
-            known = [one for one in found if one is not None]
-            if len(known) == len(keys):
-                return self._known.columns(known)
+                found = self._known.find(door, keys)
+                self._fill(found, keys, learned)
+            if not len(found.strangers()):
+                return self._known.columns(found)
         raise Unavailable("the meters keep changing")
+
+    def _fill(self, found: Found, keys: KeySpans, learned: dict[bytes, KnownLabelSet]) -> None:
+        """Take what was learned but not remembered, since it holds for this sender only."""
+        missing = [place for place in found.strangers().tolist() if keys[place] in learned]
+        found.put(
+            np.array(missing, np.intp), self._known.packed(learned[keys[one]] for one in missing)
+        )
 
     def _remember(self, door: str, learned: dict[bytes, KnownLabelSet]) -> None:
         """Keep what holds for every sender."""

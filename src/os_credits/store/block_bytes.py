@@ -72,11 +72,8 @@ def cut(
     return np.flatnonzero(_ramp(counts) % sizes == 0)
 
 
-def encode(samples: StoredSamples, starts: NDArray[np.intp]) -> memoryview:
-    """Give the blocks that begin at these places as a binary COPY of `COLUMNS`.
-
-    As a view, since asyncpg takes bytes for the name of a file.
-    """
+def encode(samples: StoredSamples, starts: NDArray[np.intp]) -> bytes:
+    """Give the blocks that begin at these places as a binary COPY of `COLUMNS`."""
     counts = np.diff(np.r_[starts, len(samples)])
     lasts = starts + counts - 1
     heads = np.empty(len(starts), _HEAD)
@@ -112,7 +109,7 @@ def encode(samples: StoredSamples, starts: NDArray[np.intp]) -> memoryview:
         samples.label_set_ids[np.repeat(mixed, counts)],
         _LABEL_SET,
     )
-    return written.data
+    return written.tobytes()
 
 
 def _field_bytes(kind: np.dtype[Any], counts: NDArray[np.int64]) -> NDArray[np.int64]:

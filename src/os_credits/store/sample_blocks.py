@@ -14,6 +14,7 @@ import numpy as np
 
 from os_credits.domain.period import DAY_MS, ceil_ms, floor_day, from_ms, to_ms
 from os_credits.store.block_bytes import COLUMNS, cut, encode
+from os_credits.store.copying import in_one_piece
 from os_credits.store.sample_columns import StoredSamples, blocks_of, columns_of, joined
 from os_credits.store.slices import slices
 
@@ -199,7 +200,7 @@ async def _write(conn: Connection, samples: StoredSamples, starts: NDArray[np.in
     await conn.copy_to_table(
         "sample_block",
         columns=COLUMNS,
-        source=encode(samples, starts),
+        source=in_one_piece(encode(samples, starts)),
         format="binary",
     )
 

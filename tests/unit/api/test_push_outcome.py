@@ -5,6 +5,7 @@ from collections import Counter
 import numpy as np
 
 from os_credits.api.push_outcome import REASONS_LENGTH_MAX, REASONS_NAMED_MAX, outcome_of
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.sample import Push, Rejected
 from os_credits.flows.ingest import Receipt
 
@@ -12,7 +13,7 @@ from os_credits.flows.ingest import Receipt
 def push_of(sample_count: int, *unreadable: Rejected) -> Push:
     return Push(
         unit="line",
-        keys=[b"k"],
+        keys=KeySpans.of([b"k"]),
         key_index=np.zeros(sample_count, np.int32),
         times_ms=np.zeros(sample_count, np.int64),
         values=np.zeros(sample_count),

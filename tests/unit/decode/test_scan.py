@@ -79,7 +79,7 @@ def test_zeros_alone_and_among_others_are_scanned(scan: Scan) -> None:
     push = remote_write.decode_v1(written(SAMPLE + ZERO, ZERO), scan=scan)
 
     assert found is not None
-    assert found[1] == b"".join(count.to_bytes(4, "little") for count in (3, 1, 2, 1))
+    assert found[2] == b"".join(count.to_bytes(4, "little") for count in (3, 1, 2, 1))
     assert push.values.tolist()[1:] == [0.0, 0.0]
     assert push.times_ms.tolist() == [TIME_MS] * 3
     assert push.positions.tolist() == [1, 1, 2]

@@ -7,15 +7,17 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import pytest
+
 from os_credits.domain.claim import NOT_STORED, Claim, KnownKeys, KnownLabelSet
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.flows import known_label_sets
+from os_credits.flows.fingerprint_table import STRANGER
 from os_credits.flows.known_label_sets import KnownLabelSets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    import pytest
+    from collections.abc import Iterable, Sequence
 
 METER = MeterDefinition(name="vcpu", metric="vcpu", kind="counter", unit="u", project_name="p")
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,8 +36,12 @@ def of_two_meters(id_: int) -> KnownLabelSet:
     return KnownLabelSet("vcpu", (one, replace(one, label_set_id=id_ + 1, version=VERSIONS[1])))
 
 
-def memory(*, count_max: int = 1000, bytes_max: int = 10**6) -> KnownLabelSets:
-    return KnownLabelSets(count_max=count_max, bytes_max=bytes_max)
+def memory(*, count_max: int = 1000, text_bytes_max: int = 10**6) -> KnownLabelSets:
+    return KnownLabelSets(count_max=count_max, text_bytes_max=text_bytes_max)
+
+
+def are_known(known: KnownLabelSets, keys: Iterable[bytes], door: str = "d") -> list[bool]:
+    return [one != STRANGER for one in known.find(door, KeySpans.of(keys)).numbers.tolist()]
 
 
 def keys_of(known: Sequence[KnownLabelSet], *, first: int = 0) -> dict[bytes, KnownLabelSet]:
@@ -54,8 +60,8 @@ def told(columns: KnownKeys) -> list[KnownLabelSet]:
 
 
 def recalled(known: KnownLabelSets, keys: Sequence[bytes], door: str = "d") -> KnownKeys:
-    found = [one for one in known.find(door, keys) if one is not None]
-    assert len(keys) == len(found)
+    found = known.find(door, KeySpans.of(keys))
+    assert [] == found.strangers().tolist()
     return known.columns(found)
 
 
@@ -65,7 +71,7 @@ def test_plain_label_sets_of_one_kind_are_numbers_that_share_an_entry() -> None:
 
     columns = recalled(known, [*keys_of(learned)])
 
-    assert all(isinstance(one, int) for one in known.find("d", [*keys_of(learned)]))
+    assert {} == known.find("d", KeySpans.of(keys_of(learned))).others
     assert ([0] * 4, [7, 0, ID_MAX, 2**32]) == (
         columns.kind_index.tolist(),
         columns.label_set_ids.tolist(),
@@ -100,12 +106,13 @@ def test_others_follow_the_plain_ones_each_as_itself() -> None:
     assert [NOT_STORED, 3, 8, NOT_STORED, 4, NOT_STORED, 5] == columns.label_set_ids.tolist()
     assert [2, 0, 3, 4, 1, 5, 0] == columns.kind_index.tolist()
     assert [UNKNOWN, BROKEN] == told(recalled(known, [b"0", b"3"]))
-    assert 0 == len(known.columns([])) == len(known.columns([]).kinds)
+    nothing = known.columns(known.find("d", KeySpans.of([])))
+    assert 0 == len(nothing) == len(nothing.kinds)
 
 
 def test_what_is_not_stored_is_not_plain() -> None:
     for one in (plain(NOT_STORED), replace(plain(3), invalid="why"), of_two_meters(3), UNKNOWN):
-        assert one is memory().packed(one)
+        assert {0: one} == memory().packed([one]).others
 
 
 def test_a_key_means_something_at_its_own_door_only() -> None:
@@ -114,7 +121,7 @@ def test_a_key_means_something_at_its_own_door_only() -> None:
     known.remember("e", {b"k": plain(2)})
 
     assert [[1], [2]] == [recalled(known, [b"k"], one).label_set_ids.tolist() for one in "de"]
-    assert [None] == known.find("f", [b"k"])
+    assert [False] == are_known(known, [b"k"], "f")
     assert 2 == len(known)
 
 
@@ -127,23 +134,28 @@ def test_what_is_asked_for_outlives_a_flood_and_what_is_not_is_forgotten() -> No
         assert [1, 3, 1, 3] == recalled(
             known, [b"asked", b"twice", b"asked", b"twice"]
         ).label_set_ids.tolist()
-        assert len(known) <= 20 + 1
+        assert len(known) <= 20
 
-    assert [None, None] == known.find("d", [b"silent", b"1000"])
-    assert len(known) == len(
-        [one for one in known.find("d", [str(n).encode() for n in range(1000, 1040)]) if one]
-    ) + len([b"asked", b"twice"])
+    assert [False, False] == are_known(known, [b"silent", b"1000"])
+    strange = are_known(known, [str(n).encode() for n in range(1000, 1040)])
+    assert 10 <= sum(strange) + len([b"asked", b"twice"]) <= len(known)
 
 
-def test_long_keys_fill_a_generation_by_their_bytes() -> None:
-    known = memory(bytes_max=200)
-    keys = [bytes([number]) * 60 for number in range(6)]
-    for number, key in enumerate(keys):
-        known.remember("d", {key: plain(number)})
+@pytest.mark.parametrize("long", [KnownLabelSet("x" * 60), KnownLabelSet("", invalid="x" * 60)])
+def test_long_texts_fill_a_generation_by_their_bytes(long: KnownLabelSet) -> None:
+    known = memory(text_bytes_max=200)
+    keys = [bytes([number]) for number in range(6)]
+    for key in keys:
+        known.remember("d", {key: long})
 
-    assert [False, False, True, True, True, True] == [
-        one is not None for one in known.find("d", keys)
-    ]
+    assert [False, False, True, True, True, True] == are_known(known, keys)
+
+
+def test_more_than_a_generation_holds_is_remembered_as_far_as_there_is_room() -> None:
+    known, learned = memory(count_max=20), keys_of([plain(number) for number in range(45)])
+    known.remember("d", learned)
+
+    assert [False] * 30 + [True] * 15 == are_known(known, learned)
 
 
 def test_too_many_kinds_make_all_forgotten_before_anything_is_found(
@@ -158,7 +170,7 @@ def test_too_many_kinds_make_all_forgotten_before_anything_is_found(
     known.remember("d", learned)
 
     assert 6 == len(known)
-    assert [None] * 6 == known.find("d", list(learned))
+    assert [False] * 6 == are_known(known, learned)
     assert 0 == len(known)
     # Kinds are numbered anew, and mean what is learned now.
     known.remember("d", {b"0": plain(9, site="else")})

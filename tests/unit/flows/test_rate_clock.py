@@ -1,4 +1,4 @@
-"""Rating rests in proportion to its work, and never while it cannot keep up."""
+"""Rating rests in proportion to its work, and never while a full run waits."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class Work:
         self.seconds_each = 1.0
         self.waiting: list[int | Exception] = []
         self.run_count = 0
+
+    async def has_full_run(self) -> bool:
+        found = self.waiting[0] if self.waiting else 0
+        return isinstance(found, int) and found >= SAMPLES_MAX
 
     async def run(self) -> int:
         self.run_count += 1
@@ -75,7 +79,7 @@ async def test_it_rests_some_times_as_long_as_it_worked_but_not_for_ever(
     assert 2 == work.run_count
 
 
-async def test_it_goes_on_while_runs_are_full_and_rests_for_all_of_them(
+async def test_it_goes_on_while_runs_are_full_and_rests_for_the_last(
     work: Work, clock: RatingClock
 ) -> None:
     work.waiting = [SAMPLES_MAX, SAMPLES_MAX + 50, SAMPLES_MAX - 1, 3]
@@ -83,10 +87,20 @@ async def test_it_goes_on_while_runs_are_full_and_rests_for_all_of_them(
     assert 3 * SAMPLES_MAX + 49 == await clock.run()
 
     assert (3, 1003.0) == (work.run_count, work.now)
-    work.now += 3 * RESTS - 1e-3
+    work.now += RESTS - 1e-3
     assert 0 == await clock.run()
     work.now += 1e-3
     assert 3 == await clock.run()
+
+
+async def test_a_full_run_ends_a_rest(work: Work, clock: RatingClock) -> None:
+    work.waiting = [5, SAMPLES_MAX, 7]
+    assert 5 == await clock.run()
+
+    assert SAMPLES_MAX + 7 == await clock.run()
+
+    work.waiting = [SAMPLES_MAX - 1]
+    assert 0 == await clock.run()
 
 
 async def test_a_full_run_and_nothing_more_is_no_endless_work(

@@ -11,6 +11,7 @@ import pytest
 
 from os_credits.domain.access import Access, Scope
 from os_credits.domain.claim import NOT_STORED, Claim, KnownKeys, KnownLabelSet
+from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import to_ms
 from os_credits.domain.sample import Push
@@ -37,7 +38,7 @@ def judged(known: list[KnownLabelSet], samples: list[tuple[int, int, float]]) ->
     count = len(samples)
     push = Push(
         unit="series",
-        keys=[str(number).encode() for number in range(len(known))],
+        keys=KeySpans.of(str(number).encode() for number in range(len(known))),
         key_index=np.array([number for number, _, _ in samples], np.int32),
         times_ms=np.array([time for _, time, _ in samples], np.int64),
         values=np.array([value for _, _, value in samples], np.float64),
