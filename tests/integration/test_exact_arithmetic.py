@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from os_credits.domain.amount import CREDITS_MAX, credits_of, divide_half_even
 from os_credits.domain.meter import MeterDefinition
 from os_credits.domain.period import EPOCH
+from os_credits.domain.usage import whole
 from os_credits.flows.meters import FilePrice, MeterFile
-from os_credits.rating.charge import CHARGE_MAX, charge_of
+from os_credits.rating.charge import CHARGE_MAX, charge_of, charges_of
 from os_credits.rating.usage import in_range, steps_of
 from os_credits.store.pool import connection
 from tests.core import WINDOW_MS, Core, Written, opened_core
@@ -299,16 +300,22 @@ async def test_only_samples_are_floats_in_the_database(core: Core) -> None:
 
 @patient
 @given(
-    quantity=st.integers(0, 10**60),
-    price=st.decimals(0, 10**15 - 1, places=12),
+    quantities=st.lists(st.integers(0, 10**60) | st.integers(0, 10**13), min_size=1),
+    price=st.decimals(0, 10**15 - 1, places=12) | st.decimals(0, 9, places=2),
     definition=st.sampled_from(FILE.meters),
 )
 def test_a_charge_is_the_fraction_rounded_once_half_even(
-    quantity: int, price: Decimal, definition: MeterDefinition
+    quantities: list[int], price: Decimal, definition: MeterDefinition
 ) -> None:
-    expected = exact(quantity, Fraction(price) / definition.quantity_per_unit)
+    rate = Fraction(price) / definition.quantity_per_unit
+    expected = [exact(one, rate) for one in quantities]
 
-    assert expected == Fraction(charge_of(quantity, price, definition)) * 10**6
+    assert expected == [Fraction(charge_of(one, price, definition)) * 10**6 for one in quantities]
+    assert expected == charges_of(whole(quantities), price, definition).tolist()
+    small = [one for one in quantities if one <= 10**13]
+    assert [exact(one, rate) for one in small] == (
+        charges_of(np.array(small, np.int64), price, definition).tolist()
+    )
 
 
 @patient
