@@ -14,6 +14,7 @@ import numpy as np
 from os_credits.domain.usage import Owners
 from os_credits.flows.open_usage import OpenUsage
 from os_credits.flows.reprice import Change, apply_usage
+from os_credits.rating.groups import distinct
 from os_credits.rating.parts import parts_of
 from os_credits.rating.usage import SampleColumns, difference, usage_by_versions
 from os_credits.store import samples
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from os_credits.store.samples import StoredSamples
 
 # How many rows of usage are worked out at once.
-USAGE_ROWS_MAX = 100_000
+USAGE_ROWS_MAX = 250_000
 # How many series are counted, and how many samples are held in memory, at once.
 SERIES_AT_ONCE_MAX = 500
 SAMPLES_AT_ONCE_MAX = 200_000
@@ -69,12 +70,13 @@ async def apply_change(
 ) -> Change:
     """Store what changes when the samples `before` become those of `after`.
 
-    Both hold the same series, and of each what is next to a sample that changes.
+    Both are sorted by series and time, hold the same series, and of each what is next to a sample
+    that changes.
     `pricing_before` holds the meters that `before` was rated with, if they are others; `known` is
     what is remembered of stored usage.
     """
     change = Change()
-    series_ids = np.unique(np.concatenate([after.series_ids, before.series_ids]))
+    series_ids = distinct(after.series_ids, before.series_ids)
     meters_of_sides = [facts.meter_ids(side.series_ids) for side in (after, before)]
     for meter_id in np.unique(facts.meter_ids(series_ids)).tolist():
         sides = [

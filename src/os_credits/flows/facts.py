@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from os_credits.store.pool import Connection
 
 
+NEVER_MS = -(2**63)
+
+
 class Facts:
     """Label sets and series by id; rows are never changed, so this never becomes wrong."""
 
@@ -28,11 +31,15 @@ class Facts:
         self._flavor_ids = np.empty(0, np.int32)
         self._fits = np.empty(0, np.bool_)
         self._name_numbers = np.empty(0, np.int32)
+        self._text_numbers = np.empty(0, np.int32)
         self._project_ids = np.empty(0, np.int64)
         self._meter_ids = np.empty(0, np.int32)
         self._names: list[str] = []
         self._number_of_name: dict[str, int] = {}
         self._flavor_names: dict[int, str] = {}
+        # Flavor and project name of label sets, in the order in which they were met.
+        self._number_of_text: dict[tuple[str, str], int] = {}
+        self._rank_of_text = np.empty(0, np.int64)
 
     def __len__(self) -> int:
         """Count the label sets that are known."""
@@ -44,10 +51,11 @@ class Facts:
         if not len(new):
             return
         read = sorted(await label_sets.read_label_sets(conn, new.tolist()), key=lambda one: one.id)
-        self._keep_label_sets(read)
-        self._keep_series({one.series_id: one for one in read})
         if any(one.flavor_id not in self._flavor_names for one in read):
             self._flavor_names = await flavors.list_flavors(conn)
+        self._keep_label_sets(read)
+        self._keep_series({one.series_id: one for one in read})
+        self._rank_texts()
 
     def _keep_label_sets(self, read: Sequence[StoredLabelSet]) -> None:
         rows = self._label_sets.add(np.array([one.id for one in read], np.int64))
@@ -56,10 +64,14 @@ class Facts:
         self._flavor_ids = grown(self._flavor_ids, count)
         self._fits = grown(self._fits, count)
         self._name_numbers = grown(self._name_numbers, count)
+        self._text_numbers = grown(self._text_numbers, count)
         self._series_ids[rows] = [one.series_id for one in read]
         self._flavor_ids[rows] = [one.flavor_id for one in read]
         self._fits[rows] = [one.fits for one in read]
         self._name_numbers[rows] = [self._number(one.project_name) for one in read]
+        texts = ((self._flavor_names[one.flavor_id], one.project_name) for one in read)
+        numbers = self._number_of_text
+        self._text_numbers[rows] = [numbers.setdefault(text, len(numbers)) for text in texts]
 
     def _keep_series(self, read: dict[int, StoredLabelSet]) -> None:
         new = self._series.strangers(np.array(list(read), np.int64))
@@ -84,19 +96,17 @@ class Facts:
     ) -> tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
         """Give whether it fits, flavor, and the rank of its texts for each label set."""
         rows = self._label_sets.known_rows(label_set_ids)
-        flavor_ids = self._flavor_ids[rows].astype(np.int64)
-        texts = flavor_ids << 32 | self._name_numbers[rows]
-        return self._fits[rows], flavor_ids, self._ranks(texts)
+        ranks = self._rank_of_text[self._text_numbers[rows]]
+        return self._fits[rows], self._flavor_ids[rows].astype(np.int64), ranks
 
-    def _ranks(self, texts: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give numbers that rise with flavor and project name."""
-        unique, inverse = np.unique(texts, return_inverse=True)
-        named = [
-            (self._flavor_names[one >> 32], self._names[one & 0xFFFFFFFF])
-            for one in unique.tolist()
-        ]
-        ranks = {text: rank for rank, text in enumerate(sorted(set(named)))}
-        return np.array([ranks[text] for text in named], np.int64)[inverse]
+    def _rank_texts(self) -> None:
+        """Give texts numbers that rise with flavor and project name."""
+        numbers = self._number_of_text
+        if len(numbers) > len(self._rank_of_text):
+            self._rank_of_text = np.empty(len(numbers), np.int64)
+            self._rank_of_text[[numbers[text] for text in sorted(numbers)]] = np.arange(
+                len(numbers)
+            )
 
     def project_ids(self, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give the project of each series."""
@@ -111,16 +121,19 @@ class Facts:
     ) -> dict[int, tuple[int, str]]:
         """Give by project when (ms) the latest of these samples that names it did so, and how."""
         rows = self._label_sets.known_rows(label_set_ids)
-        numbers = self._name_numbers[rows]
-        project_ids = self.project_ids(self._series_ids[rows])
-        order = np.lexsort((times_ms, numbers, project_ids))
-        is_last = np.r_[(np.diff(project_ids[order]) != 0) | (np.diff(numbers[order]) != 0), True][
-            : len(order)
-        ]
+        last_ms = np.full(self._label_sets.row_count, NEVER_MS, np.int64)
+        np.maximum.at(last_ms, rows, times_ms)
+        used = np.flatnonzero(last_ms != NEVER_MS)
+        project_ids = self.project_ids(self._series_ids[used])
         latest: dict[int, tuple[int, str]] = {}
-        for place in order[is_last].tolist():
-            project_id, name = int(project_ids[place]), self._names[numbers[place]]
-            if name:
-                said = int(times_ms[place]), name
+        given = zip(
+            project_ids.tolist(),
+            last_ms[used].tolist(),
+            self._name_numbers[used].tolist(),
+            strict=True,
+        )
+        for project_id, time_ms, number in given:
+            if name := self._names[number]:
+                said = time_ms, name
                 latest[project_id] = max(said, latest.get(project_id, said))
         return latest

@@ -98,10 +98,11 @@ class Places:
 
     def ranks(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give numbers that rise with the texts of these places."""
-        unique, inverse = np.unique(places, return_inverse=True)
-        in_order = sorted(unique.tolist(), key=self.texts.__getitem__)
-        rank = {place: number for number, place in enumerate(in_order)}
-        return np.array([rank[one] for one in unique.tolist()], np.int64)[inverse]
+        used = np.flatnonzero(np.bincount(places, minlength=1))
+        in_order = sorted(used.tolist(), key=self.texts.__getitem__)
+        rank = np.zeros(len(self.texts) + 1, np.int64)
+        rank[in_order] = np.arange(len(in_order))
+        return rank[places]
 
     async def last_of(self, conn: Connection, series_ids: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give where each series was last, reading those that are not known yet."""

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 INT64_MAX = 2**63 - 1
 
 
+def distinct(*columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Give what stands in any of these sorted columns, sorted and each once."""
+    return np.unique(
+        np.concatenate([one[np.r_[True, one[1:] != one[:-1]][: len(one)]] for one in columns])
+    )
+
+
 def grouped(*columns: NDArray[np.int64]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Give the order in which equal rows stand together, and where in it each group begins."""
     order = np.lexsort(columns[::-1])

@@ -43,13 +43,20 @@ def merge(
     flavor text and project name (`label_ranks` orders them). Equal in all: the stored one
     stays. Stored rows must not repeat a series and time.
     """
-    comparable = np.where(np.isnan(values), -np.inf, values)
-    order = np.lexsort((label_ranks, comparable, fits, times_ms, series_ids))
+    order = np.lexsort((times_ms, series_ids))
     if len(order) == 0:
         return Merge(order, order, order, order)
-    series, times, is_new = series_ids[order], times_ms[order], order < new_count
+    series, times = series_ids[order], times_ms[order]
     starts = np.r_[True, (series[1:] != series[:-1]) | (times[1:] != times[:-1])]
     ends = np.r_[starts[1:], True]
+    # Few have the time of another: only these are ordered by all that decides.
+    alike = np.flatnonzero(~(starts & ends))
+    if len(alike):
+        rows = order[alike]
+        comparable = np.where(np.isnan(values[rows]), -np.inf, values[rows])
+        decides = (label_ranks[rows], comparable, fits[rows], times_ms[rows], series_ids[rows])
+        order[alike] = rows[np.lexsort(decides)]
+    is_new = order < new_count
     had_stored = np.logical_or.reduceat(~is_new, np.flatnonzero(starts))
     after, new_wins = order[ends], is_new[ends]
     return Merge(

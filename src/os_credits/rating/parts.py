@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from os_credits.domain.period import HOUR_MS
+from os_credits.rating.groups import distinct
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,23 +25,27 @@ def parts_of(
     A pair of neighbours makes as many rows as the hours between them, so a few samples after a
     long silence can make a great many. One series is never cut. Each side is sorted by series.
     """
-    series_ids = np.unique(np.concatenate([side.series_ids for side in sides]))
-    if len(series_ids) == 0:
+    counts = [_row_counts(side, window_ms) for side in sides]
+    if sum(int(one.sum()) for one in counts) <= rows_max:
+        if any(len(one) for one in counts):
+            yield sides
         return
-    rows = np.sum([_row_counts(side, series_ids, window_ms) for side in sides], axis=0)
+    series_ids = distinct(*(side.series_ids for side in sides))
+    rows = np.zeros(len(series_ids), np.int64)
+    for side, count in zip(sides, counts, strict=True):
+        np.add.at(rows, np.searchsorted(series_ids, side.series_ids), count)
     numbers = (np.cumsum(rows) - rows) // rows_max
     of_sides = [numbers[np.searchsorted(series_ids, side.series_ids)] for side in sides]
     for number in np.unique(numbers).tolist():
         yield tuple(side.where(of == number) for side, of in zip(sides, of_sides, strict=True))
 
 
-def _row_counts(
-    samples: SampleColumns, series_ids: NDArray[np.int64], window_ms: int
-) -> NDArray[np.int64]:
-    """Estimate for each series how many rows of usage its samples make."""
-    gaps = np.diff(samples.times_ms, prepend=samples.times_ms[:1])
-    rows = np.clip(gaps, 0, window_ms) // HOUR_MS + 2
-    is_first = np.diff(samples.series_ids, prepend=-1) != 0
-    counts = np.zeros(len(series_ids), np.int64)
-    np.add.at(counts, np.searchsorted(series_ids, samples.series_ids), np.where(is_first, 1, rows))
+def _row_counts(samples: SampleColumns, window_ms: int) -> NDArray[np.int64]:
+    """Estimate how many rows of usage each sample makes with the one before it."""
+    times_ms = samples.times_ms
+    counts = np.ones(len(times_ms), np.int64)
+    starts_ms = np.maximum(times_ms[:-1], times_ms[1:] - window_ms)
+    hours = (times_ms[1:] - 1) // HOUR_MS - starts_ms // HOUR_MS + 1
+    is_pair = samples.series_ids[1:] == samples.series_ids[:-1]
+    counts[1:][is_pair] = hours[is_pair]
     return counts
