@@ -25,7 +25,7 @@ from os_credits.flows.notice import Watch
 from os_credits.flows.rate import Rater
 from os_credits.flows.registry import Registry
 from os_credits.flows.stats import Stats
-from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.rating.judgement import AcceptanceWindow
 from os_credits.store.pool import Pool, connection, open_pool
 from tests import checker
 

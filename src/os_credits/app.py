@@ -88,7 +88,7 @@ from os_credits.flows.sessions import SessionBook
 from os_credits.flows.start import Start
 from os_credits.flows.stats import Stats
 from os_credits.jobs import jobs_of, promises_of, reporting, watch_of
-from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.rating.judgement import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool, open_pool
 from os_credits.web import pages

@@ -30,7 +30,7 @@ from os_credits.notify.outlet import MailOutlet, Outlet
 from os_credits.notify.portal_form import PortalForm
 from os_credits.notify.webhook import Webhook
 from os_credits.notify.wording import Wording
-from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.rating.judgement import AcceptanceWindow
 from os_credits.settings import Settings
 from os_credits.store.pool import Pool
 

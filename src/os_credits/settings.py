@@ -174,7 +174,7 @@ class Settings(BaseSettings):
 
     # When things happen by themselves.
     endpoints_only: bool = False
-    rate_interval_seconds: Seconds = 1
+    rate_interval_seconds: Seconds = 0.5
     book_interval_seconds: Seconds = 5
     notice_interval_seconds: Seconds = 10
     forecast_interval_seconds: Seconds = 60

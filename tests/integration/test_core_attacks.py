@@ -18,7 +18,7 @@ from os_credits.domain.period import EPOCH, HOUR, floor_hour, from_ms
 from os_credits.flows.ingest import Ingest
 from os_credits.flows.meters import FilePrice, MeterFile, apply_whitelist, load_meters
 from os_credits.flows.prices import set_price
-from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.rating.judgement import AcceptanceWindow
 from os_credits.store import meters
 from os_credits.store.pool import connection, transaction
 from tests import database

@@ -16,7 +16,7 @@ from os_credits.flows.ingest import Ingest
 from os_credits.flows.label_reading import Limits
 from os_credits.flows.meters import FilePrice, MeterFile
 from os_credits.flows.registry import Registry
-from os_credits.rating.acceptance import AcceptanceWindow
+from os_credits.rating.judgement import AcceptanceWindow
 from os_credits.store.pool import connection
 from tests.core import ADMIN, WINDOW_MS, Core, Written, labels_of, opened_core, push_of
 

@@ -16,7 +16,8 @@ from os_credits.domain.period import to_ms
 from os_credits.errors import Unavailable
 from os_credits.flows.group_commit import GroupCommit
 from os_credits.flows.registry import READINGS_MAX
-from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgement, judge
+from os_credits.rating.acceptance import judge
+from os_credits.rating.judgement import AcceptanceWindow, Circumstances, Judgement
 from os_credits.store import batches, meters
 from os_credits.store.batches import BatchColumns
 from os_credits.store.pool import Pool, transaction

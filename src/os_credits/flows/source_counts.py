@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from os_credits.domain.access import Access
     from os_credits.domain.sample import Push, Rejected
-    from os_credits.rating.acceptance import Judgement
+    from os_credits.rating.judgement import Judgement
 
 # How many sources are counted apart between two reports; further sites are counted together.
 COUNTED_MAX = 500

@@ -15,7 +15,8 @@ from os_credits.domain.key_spans import KeySpans
 from os_credits.domain.meter import MeterDefinition, MeterVersion
 from os_credits.domain.period import to_ms
 from os_credits.domain.sample import Push
-from os_credits.rating.acceptance import AcceptanceWindow, Circumstances, Judgement, judge
+from os_credits.rating.acceptance import judge
+from os_credits.rating.judgement import AcceptanceWindow, Circumstances, Judgement
 
 NOW_MS = to_ms(datetime(2026, 1, 31, tzinfo=UTC))
 DAY_MS = 86_400_000
