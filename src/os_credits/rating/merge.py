@@ -54,8 +54,8 @@ def merge(
     if len(alike):
         rows = order[alike]
         comparable = np.where(np.isnan(values[rows]), -np.inf, values[rows])
-        decides = (label_ranks[rows], comparable, fits[rows], times_ms[rows], series_ids[rows])
-        order[alike] = rows[np.lexsort(decides)]
+        place = np.cumsum(starts)[alike]
+        order[alike] = rows[np.lexsort((label_ranks[rows], comparable, fits[rows], place))]
     is_new = order < new_count
     had_stored = np.logical_or.reduceat(~is_new, np.flatnonzero(starts))
     after, new_wins = order[ends], is_new[ends]

@@ -128,8 +128,8 @@ def told(judgement: Judgement) -> tuple[object, ...]:
         strict=True,
     )
     return (
-        sorted(map(repr, rows)), dict(judgement.accepted), judgement.last_ms, dict(judgement.set_aside),
-        dict(judgement.unknown), sorted(map(repr, judgement.refused)), judgement.refused_count,
+        sorted(map(repr, rows)), dict(judgement.accepted), judgement.last_ms,
+        dict(judgement.set_aside), dict(judgement.unknown), sorted(map(repr, judgement.refused)), judgement.refused_count,
         judgement.unstored, judgement.by_site,
     )  # fmt: skip
 
