@@ -218,6 +218,8 @@ def _split_at_hours(
     """Cut periods [start, end) at full hours: index of period, hour, start and end of a part."""
     first = starts // HOUR_MS
     counts = (ends - 1) // HOUR_MS - first + 1
+    if (counts == 1).all():  # as nearly always
+        return np.arange(len(starts)), first * HOUR_MS, starts, ends
     index = np.repeat(np.arange(len(starts)), counts)
     within = np.arange(len(index)) - np.repeat(np.cumsum(counts) - counts, counts)
     hours = (first[index] + within) * HOUR_MS

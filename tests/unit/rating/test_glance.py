@@ -129,7 +129,8 @@ def told(judgement: Judgement) -> tuple[object, ...]:
     )
     return (
         sorted(map(repr, rows)), dict(judgement.accepted), judgement.last_ms,
-        dict(judgement.set_aside), dict(judgement.unknown), sorted(map(repr, judgement.refused)), judgement.refused_count,
+        dict(judgement.set_aside), dict(judgement.unknown),
+        sorted(map(repr, judgement.refused)), judgement.refused_count,
         judgement.unstored, judgement.by_site,
     )  # fmt: skip
 
