@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import struct
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -110,7 +110,14 @@ class Load:
         return self.series * steps
 
     def lane_bodies(self, steps: int) -> list[list[bytes]]:
-        """Make the bodies of each lane, in the order in which it sends them."""
+        """Give the bodies of each lane, in the order in which it sends them.
+
+        Those that were asked for last are kept: several receivers get the same.
+        """
+        return _lane_bodies(self, steps)
+
+    def made_bodies(self, steps: int) -> list[list[bytes]]:
+        """Make them."""
         chance = random.Random(f"{self.series} {self.start_ms} {self.dirt}")
         return [list(self._bodies_of(lane, steps, chance)) for lane in range(self.lanes)]
 
@@ -161,6 +168,11 @@ class Load:
             if step and chance.random() < self.dirt.duplicates:
                 due.append(step - 1)
         return sorted({*due, *sent})
+
+
+@lru_cache(maxsize=1)
+def _lane_bodies(load: Load, steps: int) -> list[list[bytes]]:
+    return load.made_bodies(steps)
 
 
 def label_fields(labels: Labels) -> bytes:

@@ -4,9 +4,10 @@
 
 Resident memory is read after a first set of series has been sent, rated and looked after for a
 while, and again after a second set that is as large has gone the same way. The first one has
-warmed whatever is made once or kept for reuse: code, buffers, connections, the heap that a run
-works in and gives back. So what grows is what is remembered. `--parts` does the same inside
-this process, and says which lines of the code hold what was allocated between the readings.
+warmed whatever is made once or kept for reuse: code, buffers, connections. What a run works in
+goes back to the system: else the heap keeps some ten megabytes of it, now more and now less, which
+says nothing of the series. So what grows is what is remembered. `--parts` does the same inside this
+process, and says which lines of the code hold what was allocated between the readings.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ SETTINGS = {
     "OS_CREDITS_NEW_SERIES_PER_HOUR_MAX": "10000000",
     "OS_CREDITS_GRACE_PERIOD_SECONDS": "86400",
 }
+# glibc's malloc then asks the system for each piece of that size, and gives it back.
+GIVES_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 STEPS = 4
 # Each set is sent so often, so that its buffers have been used as often as they will be.
 TIMES = 3
@@ -89,7 +92,7 @@ def sets_of(scale: Scale) -> list[list[Part]]:
 
 async def bytes_per_series(owner_url: str, service_url: str, scale: Scale) -> float:
     """Give the resident bytes that one more active series takes."""
-    async with serving(owner_url, service_url, SETTINGS) as service:
+    async with serving(owner_url, service_url, SETTINGS | GIVES_BACK) as service:
         readings = []
         for loads in sets_of(scale):
             for load in loads:
