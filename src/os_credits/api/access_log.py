@@ -20,7 +20,11 @@ from os_credits.domain.invitation import link_path
 # What follows is the secret of a link.
 _SECRET_PATH = link_path("")
 
-log = structlog.stdlib.get_logger("os_credits.access")
+NAME = "os_credits.access"
+
+log = structlog.stdlib.get_logger(NAME)
+# Asked first whether anybody wants the line: nobody wants those of all pushes.
+_stdlib_log = logging.getLogger(NAME)
 
 
 class AccessLog(AbstractAccessLogger):
@@ -31,6 +35,8 @@ class AccessLog(AbstractAccessLogger):
         level = logging.DEBUG
         if response.status >= 400:
             level = logging.WARNING if response.status >= 500 else logging.INFO
+        if not _stdlib_log.isEnabledFor(level):
+            return
         access, arrival = request.get(ACCESS), request.get(ARRIVAL)
         log.log(
             level,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import TypeAlias
 from urllib.parse import urlsplit
@@ -23,6 +24,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 # So many hops are followed, from the nearest on; a longer chain is no honest one.
 HOPS_MAX = 20
+# Of so many senders it is remembered how they arrive.
+DIRECT_KEPT_MAX = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +67,12 @@ class Arrivals:
 
     def read(self, peer: str | None, headers: MultiMapping[str]) -> Arrival:
         """Judge a connection from `peer` and the headers that came by it."""
+        host, has_told = headers.get("Host", ""), is_told(headers)
+        address = address_of(peer or "") if has_told else None
+        if address is None or not _is_in(address, self.trusted):
+            return _direct(self.public_url, peer or "", host, is_doubtful=has_told)
         public = urlsplit(self.public_url)
-        hosts = {host_of(headers.get("Host", "")), host_of(public.netloc)}
-        address = address_of(peer or "")
-        if not is_told(headers) or address is None or not _is_in(address, self.trusted):
-            return Arrival(
-                address=str(address or ""),
-                is_doubtful=address is None or is_told(headers),
-                scheme="http",
-                hosts=frozenset(hosts - {""}),
-                base="",
-                came_through_proxy=False,
-                is_secure=public.scheme == "https",
-            )
+        hosts = {host_of(host), host_of(public.netloc)}
         told = read_told(headers)
         client, is_certain = self._client(address, told.hops)
         scheme = told.scheme or public.scheme or "http"
@@ -101,6 +97,21 @@ class Arrivals:
             if not _is_in(address, self.trusted):
                 return nearest, True
         return nearest, 0 < len(hops) <= HOPS_MAX
+
+
+@lru_cache(maxsize=DIRECT_KEPT_MAX)
+def _direct(public_url: str, peer: str, host: str, *, is_doubtful: bool) -> Arrival:
+    """Judge a connection by nothing but itself: the same for all requests that come by it."""
+    public, address = urlsplit(public_url), address_of(peer)
+    return Arrival(
+        address=str(address or ""),
+        is_doubtful=address is None or is_doubtful,
+        scheme="http",
+        hosts=frozenset({host_of(host), host_of(public.netloc)} - {""}),
+        base="",
+        came_through_proxy=False,
+        is_secure=public.scheme == "https",
+    )
 
 
 ARRIVAL = web.RequestKey("ARRIVAL", Arrival)

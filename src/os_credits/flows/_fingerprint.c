@@ -46,46 +46,83 @@ static uint64_t siphash_end(uint64_t v[4])
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
-/* SipHash-1-3 with a result of 128 bits (Aumasson and Bernstein, "SipHash: a fast short-input
- * PRF"), which reads words with the lowest byte first. */
-static void siphash(const unsigned char *at, size_t length, const uint64_t secret[2], uint64_t print[2])
+static void take_word(uint64_t v[4], uint64_t word)
 {
-    uint64_t v[4] = {
-        secret[0] ^ 0x736f6d6570736575, secret[1] ^ 0x646f72616e646f6d ^ 0xee,
-        secret[0] ^ 0x6c7967656e657261, secret[1] ^ 0x7465646279746573,
-    };
-    uint64_t word;
-    const unsigned char *end = at + length / WORD * WORD;
-    for (; at < end; at += WORD) {
-        memcpy(&word, at, WORD);
-        v[3] ^= word;
-        siphash_round(v);
-        v[0] ^= word;
-    }
-    word = (uint64_t)length << 56;
-    for (size_t index = 0; index < length % WORD; index++)
-        word |= (uint64_t)at[index] << (8 * index);
     v[3] ^= word;
     siphash_round(v);
     v[0] ^= word;
-    v[2] ^= 0xee;
-    print[0] = siphash_end(v);
-    v[1] ^= 0xdd;
-    print[1] = siphash_end(v);
 }
 
-/* Take the fingerprints of all keys: 0, or -1 if one lies beyond the body. */
+/* A key on its way to a fingerprint. */
+typedef struct {
+    const unsigned char *at;
+    size_t length, words;
+    uint64_t v[4];
+} Key;
+
+static Key begun_key(const unsigned char *at, size_t length, const uint64_t secret[2])
+{
+    return (Key){at, length, length / WORD, {
+        secret[0] ^ 0x736f6d6570736575, secret[1] ^ 0x646f72616e646f6d ^ 0xee,
+        secret[0] ^ 0x6c7967656e657261, secret[1] ^ 0x7465646279746573,
+    }};
+}
+
+static void take_words(Key *key, size_t first, size_t end)
+{
+    uint64_t word;
+    for (size_t index = first; index < end; index++) {
+        memcpy(&word, key->at + index * WORD, WORD);
+        take_word(key->v, word);
+    }
+}
+
+/* Take the words that both keys have in step: a processor works on both at the same time. */
+static size_t take_both(Key *one, Key *other)
+{
+    size_t shared = one->words < other->words ? one->words : other->words;
+    for (size_t index = 0; index < shared; index++) {
+        take_words(one, index, index + 1);
+        take_words(other, index, index + 1);
+    }
+    return shared;
+}
+
+static void end_key(Key *key, size_t taken, unsigned char *print)
+{
+    uint64_t low, high, word = (uint64_t)key->length << 56;
+    take_words(key, taken, key->words);
+    for (size_t index = 0; index < key->length % WORD; index++)
+        word |= (uint64_t)key->at[key->words * WORD + index] << (8 * index);
+    take_word(key->v, word);
+    key->v[2] ^= 0xee;
+    low = siphash_end(key->v);
+    key->v[1] ^= 0xdd;
+    high = siphash_end(key->v);
+    memcpy(print, &low, WORD);
+    memcpy(print + WORD, &high, WORD);
+}
+
+/* Take the fingerprints of all keys, SipHash-1-3 with a result of 128 bits (Aumasson and
+ * Bernstein, "SipHash: a fast short-input PRF"): 0, or -1 if a key lies beyond the body. */
 static int take_prints(const Py_buffer *body, const Py_buffer *starts, const Py_buffer *ends,
                        const uint64_t secret[2], unsigned char *prints)
 {
     const int64_t *start = starts->buf, *end = ends->buf;
-    for (Py_ssize_t key = 0; key < starts->len / WORD; key++) {
-        uint64_t print[2];
-        if (start[key] < 0 || end[key] < start[key] || end[key] > body->len)
-            return -1;
-        siphash((const unsigned char *)body->buf + start[key], (size_t)(end[key] - start[key]),
-                secret, print);
-        memcpy(prints + key * PRINT_BYTES, print, PRINT_BYTES);
+    Py_ssize_t count = starts->len / WORD;
+    for (Py_ssize_t first = 0; first < count; first += 2) {
+        Key keys[2];
+        int together = first + 1 < count ? 2 : 1;
+        for (int index = 0; index < together; index++) {
+            int64_t from = start[first + index], until = end[first + index];
+            if (from < 0 || until < from || until > body->len)
+                return -1;
+            keys[index] = begun_key((const unsigned char *)body->buf + from,
+                                    (size_t)(until - from), secret);
+        }
+        size_t taken = together == 2 ? take_both(&keys[0], &keys[1]) : 0;
+        for (int index = 0; index < together; index++)
+            end_key(&keys[index], taken, prints + (first + index) * PRINT_BYTES);
     }
     return 0;
 }

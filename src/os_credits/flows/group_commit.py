@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from os_credits.errors import Unavailable
 from os_credits.store import batches, meters
-from os_credits.store.pool import Pool, transaction
+from os_credits.store.pool import Connection, Pool, connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class GroupCommit:
         if self._queue and len(self._under_way) < AT_ONCE_MAX:
             group = self._next()
             # Not in the context of who came first: what the others bring is not theirs.
-            task = asyncio.create_task(self._store(group), context=Context())
+            task = asyncio.create_task(self._store_groups(group), context=Context())
             self._under_way[task] = group
             task.add_done_callback(self._ended)
 
@@ -106,6 +106,8 @@ class GroupCommit:
 
     def _next(self) -> list[_Waiting]:
         """Take as many out of the queue as may share a transaction, the first one in any case."""
+        if not self._queue:
+            return []
         group = [self._queue.popleft()]
         room = SHARED_SAMPLES_MAX - group[0].sample_count
         while self._queue and self._queue[0].sample_count <= room:
@@ -113,9 +115,14 @@ class GroupCommit:
             room -= group[-1].sample_count
         return [one for one in group if not one.done.done()]
 
-    async def _store(self, group: list[_Waiting]) -> None:
+    async def _store_groups(self, group: list[_Waiting]) -> None:
+        """Store a group, and over the same connection those that come together meanwhile."""
         try:
-            stored = await self._commit(group)
+            async with connection(self._pool) as conn:
+                while group:
+                    for one in await self._commit(conn, group):
+                        one.end()
+                    group[:] = self._next()
         except Exception as error:  # noqa: BLE001 - it is told to everyone whom it concerns
             for one in group:
                 one.end(error)
@@ -123,15 +130,12 @@ class GroupCommit:
             for one in group:
                 one.end(Unavailable("the service is stopping"))
             raise
-        else:
-            for one in stored:
-                one.end()
 
-    async def _commit(self, group: list[_Waiting]) -> list[_Waiting]:
+    async def _commit(self, conn: Connection, group: list[_Waiting]) -> list[_Waiting]:
         """Store what is good; gives the pushes that did not fail by themselves."""
         stored: list[_Waiting] = []
         columns: list[BatchColumns] = []
-        async with transaction(self._pool) as conn:
+        async with conn.transaction():
             clock = await meters.read_clock(conn)
             for one in group:
                 try:
