@@ -87,12 +87,6 @@ SELECT d, 1 FROM generate_series(date_trunc('day', $1::timestamptz, 'UTC'),
                                  $2::timestamptz - interval '1 hour', interval '24 hours') d
 ON CONFLICT (day) DO UPDATE SET changed_count = summed_day.changed_count + 1
 """
-SAMPLE_ROWS = """
-INSERT INTO sample (series_id, measured_at, value, label_set_id)
-SELECT l.series_id, h, extract(epoch FROM h) / 36000, l.label_set_id
-FROM generate_series($1::timestamptz, $2::timestamptz - interval '1 hour', interval '1 hour') h
-CROSS JOIN bench.line l
-"""
 # A block for each series and day.
 SAMPLE_BLOCKS = """
 INSERT INTO sample_block (series_id, first_at, last_at, label_set_id, offsets_ms, "values")
@@ -118,15 +112,13 @@ async def write_past(conn: Any, service_url: str, *, years: float, end: datetime
     hours = int(years * YEAR_DAYS * 24)
     start = end - hours * HOUR
     await conn.execute("SET synchronous_commit = off; SET timezone = 'UTC'; SET work_mem = '64MB'")
-    has_blocks = await conn.fetchval("SELECT to_regclass('sample_block') IS NOT NULL")
-    samples = SAMPLE_BLOCKS if has_blocks else SAMPLE_ROWS
     async with _bare(conn):
         await conn.execute(LINES)
         await conn.execute(GRANTS, start, hours)
         first = start
         while first < end:
             until = min(first + STRETCH, end)
-            for statement in (samples, USAGE):
+            for statement in (SAMPLE_BLOCKS, USAGE):
                 await conn.execute(statement, first, until)
             await conn.execute(ENTRIES, first, until, start)
             first = until
