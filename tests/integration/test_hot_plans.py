@@ -1,8 +1,8 @@
 """What is asked again and again is found by indexes, in few days, however many are stored.
 
 Each statement is taken as the code sends it, with its arguments, while a quarter of a year is
-stored. Its plan is made with sequential scans forbidden, since of the little that is stored here they
-would be the quickest: where everything is read all the same, no index leads to what is wanted.
+stored. Its plan is made with sequential scans forbidden, since of the little that is stored here
+they would be the quickest: where all is read all the same, no index leads to what is wanted.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ DAYS = int(PAST_YEARS * 365)
 MONTH = timedelta(days=30)
 # Tables that grow with time, chunks of hypertables by theirs.
 GROWING = ("charge", "entry", "daily_usage", "usage", "sample_block", "host_usage", "booked_usage")
-# Hold only what somebody looks for, however much the table holds.
-PARTIAL_INDEXES = ("charge_open",)
 LOOKED_AT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b", re.IGNORECASE)
 
 
@@ -90,8 +88,7 @@ class House:
         if "Relation Name" in plan and re.fullmatch("(?!Custom).* Scan", plan["Node Type"]):
             name = plan["Relation Name"]
             is_led = {"Index Cond", "Recheck Cond", "TID Cond"} & plan.keys()
-            is_partial = plan.get("Index Name") in PARTIAL_INDEXES
-            yield not (is_led or is_partial), self.chunks.get(name, name)
+            yield not is_led, self.chunks.get(name, name)
         for beneath in plan.get("Plans", ()):
             yield from self.scanned(beneath)
 
