@@ -137,7 +137,7 @@ async def opened_house(owner_url: str, service_url: str) -> AsyncIterator[House]
         async with snapshot(pool) as conn:
             [project] = await projects.find_projects(conn, "p1")
         Watched.sent.clear()
-        yield House(core, owner, dict(rows), project)
+        yield House(core, owner, {row[0]: row[1] for row in rows}, project)
     finally:
         await owner.close()
         await pool.close()
