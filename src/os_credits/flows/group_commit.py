@@ -106,8 +106,6 @@ class GroupCommit:
 
     def _next(self) -> list[_Waiting]:
         """Take as many out of the queue as may share a transaction, the first one in any case."""
-        if not self._queue:
-            return []
         group = [self._queue.popleft()]
         room = SHARED_SAMPLES_MAX - group[0].sample_count
         while self._queue and self._queue[0].sample_count <= room:
@@ -119,10 +117,12 @@ class GroupCommit:
         """Store a group, and over the same connection those that come together meanwhile."""
         try:
             async with connection(self._pool) as conn:
-                while group:
-                    for one in await self._commit(conn, group):
+                stored = await self._commit(conn, group)
+                while self._queue:
+                    for one in stored:
                         one.end()
                     group[:] = self._next()
+                    stored = await self._commit(conn, group)
         except Exception as error:  # noqa: BLE001 - it is told to everyone whom it concerns
             for one in group:
                 one.end(error)
@@ -130,6 +130,9 @@ class GroupCommit:
             for one in group:
                 one.end(Unavailable("the service is stopping"))
             raise
+        else:
+            for one in stored:
+                one.end()
 
     async def _commit(self, conn: Connection, group: list[_Waiting]) -> list[_Waiting]:
         """Store what is good; gives the pushes that did not fail by themselves."""
