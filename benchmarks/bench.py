@@ -92,7 +92,7 @@ class Scale:
 
 QUICK = Scale(rounds=2, steps=32, long_steps=200)
 FULL = Scale(rounds=5, steps=80, long_steps=400)
-# Two full bodies of 2,000 series in flight on each of two lanes, and as many waiting.
+# A full body of 2,000 series is in flight on each of four lanes.
 SERIES = 8_000
 PROJECTS = 40
 LOADS = {

@@ -117,7 +117,7 @@ class Load:
         return _lane_bodies(self, steps)
 
     def made_bodies(self, steps: int) -> list[list[bytes]]:
-        """Make them."""
+        """Make anew what `lane_bodies` gives."""
         chance = random.Random(f"{self.series} {self.start_ms} {self.dirt}")
         return [list(self._bodies_of(lane, steps, chance)) for lane in range(self.lanes)]
 

@@ -19,7 +19,7 @@ from os_credits.flows.ingest import Ingest
 from os_credits.flows.meters import FilePrice, MeterFile, apply_whitelist, load_meters
 from os_credits.flows.prices import set_price
 from os_credits.rating.judgement import AcceptanceWindow
-from os_credits.store import meters
+from os_credits.store import batches, meters
 from os_credits.store.pool import connection, transaction
 from tests import database
 from tests.core import (
@@ -253,6 +253,23 @@ async def test_booking_commits_what_it_rated_before_it_takes_more(core: Core) ->
     for _ in range(10):
         await slow.book()
     assert [(0,)] == await rows(core, "SELECT count(*) FROM batch")
+
+
+async def test_a_full_run_is_known_by_its_samples_and_by_its_batches(
+    core: Core, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hour = await hour_before(core)
+    by_samples, by_batches = new_core(core.pool, samples_max=3).rater, core.rater
+    monkeypatch.setattr(batches, "BATCHES_AT_ONCE_MAX", 4)
+    found = []
+    for at in range(4):
+        found.append((await by_samples.has_full_run(), await by_batches.has_full_run()))
+        await core.push([sample(hour + at, at)])
+    found.append((await by_samples.has_full_run(), await by_batches.has_full_run()))
+
+    assert [(False, False)] * 3 + [(True, False), (True, True)] == found
+    await core.rate()
+    assert not await by_samples.has_full_run()
 
 
 async def test_another_database_under_the_same_name_is_not_taken_for_the_first(

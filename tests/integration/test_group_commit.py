@@ -169,6 +169,32 @@ async def test_what_is_wrong_with_one_is_its_own_matter(
     assert [[1, 2]] == await stored(pool)
 
 
+async def test_those_that_follow_are_told_what_became_of_themselves(
+    commits: GroupCommit, pool: Pool, owner_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "SHARED_SAMPLES_MAX", 1)
+    monkeypatch.setattr(group_commit, "AT_ONCE_MAX", 1)
+    pids: list[int] = []
+
+    def cut(clock: Clock) -> BatchColumns | None:
+        # Who came first is not kept waiting by those that follow over the same connection.
+        assert pushes[0].done()
+        with psycopg.connect(owner_database_url, autocommit=True) as conn:
+            rows = conn.execute(
+                "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND state = 'idle in transaction'"
+            ).fetchall()
+        pids.extend(pid for pid, _ in rows)
+        return samples(1)(clock)
+
+    makers = [samples(0), cut, samples(2)]
+    pushes = [asyncio.create_task(commits.store(1, maker)) for maker in makers]
+
+    assert [None, Unavailable, None] == await outcomes(pushes)
+    assert 1 == len(pids)
+    assert [[0], [2]] == await stored(pool)
+
+
 async def test_where_nothing_is_to_be_stored_nothing_is(
     commits: GroupCommit, pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

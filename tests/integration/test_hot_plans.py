@@ -77,7 +77,7 @@ class House:
         """Take the plans of all statements that were sent so far."""
         for statement, arguments in dict.fromkeys(_hashable(Watched.sent)):
             text = await self.owner.fetchval(
-                f"EXPLAIN (FORMAT JSON) {statement}", *json_free(arguments)
+                f"EXPLAIN (FORMAT JSON) {statement}", *listed(arguments)
             )
             self.plans.append({"statement": statement, **json.loads(text)[0]["Plan"]})
         Watched.sent.clear()
@@ -98,7 +98,7 @@ def _hashable(sent: list[tuple[str, tuple[Any, ...]]]) -> Iterator[tuple[str, tu
         yield statement, tuple(tuple(one) if isinstance(one, list) else one for one in arguments)
 
 
-def json_free(arguments: tuple[Any, ...]) -> list[Any]:
+def listed(arguments: tuple[Any, ...]) -> list[Any]:
     """Give arrays back as lists."""
     return [list(one) if isinstance(one, tuple) else one for one in arguments]
 

@@ -1,5 +1,5 @@
 /* Fingerprints of keys, and where they stand in a table: `fingerprints.py` and
- * `fingerprint_table.py` say what both are, and do the same without a compiler.
+ * `fingerprint_table.py` say what both are, and go without where there is no compiler.
  *
  * Nothing is kept between two calls, and nothing is read or written beyond what was handed in. */
 

@@ -27,16 +27,12 @@ class FingerprintTable:
 
     def __init__(self) -> None:
         """Hold nothing."""
-        self.clear()
+        self._slots = _free_slots(SLOTS_MIN)
+        self._count = 0
 
     def __len__(self) -> int:
         """Count the fingerprints."""
         return self._count
-
-    def clear(self) -> None:
-        """Forget everything."""
-        self._slots = _free_slots(SLOTS_MIN)
-        self._count = 0
 
     def find(self, prints: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Give the number of each fingerprint, `STRANGER` where there is none."""

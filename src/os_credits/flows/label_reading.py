@@ -20,6 +20,7 @@ METRIC_NAME = "__name__"
 class Limits:
     """Bounds of what one label set may be, how many are remembered, and how many may be new.
 
+    `cached_text_bytes_max` bounds what is remembered of those that nobody takes: metrics, reasons.
     `new_series_per_hour_max` counts for each key and copy of the service the label sets that
     were never stored before.
     """

@@ -134,8 +134,6 @@ def test_a_table_finds_what_a_dictionary_does(
         asked = [chance.randrange(5000) for _ in range(50)] + named
         assert [held.get(one, STRANGER) for one in asked] == table.find(prints_of(asked)).tolist()
         assert len(held) == len(table)
-    table.clear()
-    assert (0, [STRANGER]) == (len(table), table.find(prints_of([1])).tolist())
 
 
 def test_a_table_grows_and_both_ways_find_the_same() -> None:
